@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infra.config.pipeline_names import CONNECTIONS, signs_in_as
-from infra.config.stack_names import identity_of
+from infra.config.pipeline_names import CONNECTIONS, PIPELINES, place, signs_in_as
+from infra.config.stack_names import ACCOUNT, identity_of
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.principals import GraphPrincipal, Principals
 from infra.graph.rights import RELEASES, HeldRight
+from infra.terraform_cli.synthesized import as_blocks
 
 
 class Effect(StrEnum):
@@ -54,7 +55,7 @@ class GraphEdge:
     verb
         For the sentence of a path: ``holds SELECT on``, ``is a member of``.
     through
-        The resource that states it, as ``<stack>/<type>.<name>``.
+        The resource that states it, as ``<stack>/<type>.<name>``; ``/<path>`` for a file of the repository.
     held
         For a right: what is held. None for everything else.
     """
@@ -70,6 +71,8 @@ class GraphEdge:
     def sentence(self) -> str:
         """The edge as one step, with file and address."""
         stack, _, address = self.through.partition("/")
+        if not stack:
+            return f"{self.source.words} {self.verb} {self.target.words} ({address})"
         return f"{self.source.words} {self.verb} {self.target.words} (stacks/{stack}/cdk.tf.json, {address or 'whole stack'})"
 
 
@@ -79,6 +82,7 @@ def edges(estate: Estate, rights: Sequence[HeldRight]) -> tuple[GraphEdge, ...]:
     return (
         *_memberships(estate, principals),
         *_signing_in(estate, principals),
+        *_pipelines(estate),
         *_rights(rights),
         *_owners(estate, principals),
         *_running(estate, principals),
@@ -128,11 +132,25 @@ def _signing_in(estate: Estate, principals: Principals) -> Iterator[GraphEdge]:
         for policy in estate.of(kind):
             issuer, subject = str(policy.get(f"{block}issuer")), str(policy.get(f"{block}subject"))
             home = known.get((issuer, subject), "")
-            outside = GraphNode(
-                id=f"subject:{issuer} {subject}", words=f"whoever signs in with {subject} of {issuer}", home=home
-            )
+            outside = _subject(issuer, subject, home)
             runner = node_of(principals.of(policy.stack, policy.get(whose)))
             yield _edge(outside, runner, Effect.ACTS, "signs in as", policy.where)
+
+
+def _subject(issuer: str, subject: str, home: str) -> GraphNode:
+    return GraphNode(id=f"subject:{issuer} {subject}", words=f"whoever signs in with {subject} of {issuer}", home=home)
+
+
+def _pipelines(estate: Estate) -> Iterator[GraphEdge]:
+    """Yield which service connections each pipeline may use, and with which token each connection signs in."""
+    devops = estate.settings.account.azure_devops
+    for key, connection in CONNECTIONS.items():
+        node = GraphNode(id=f"connection:{key}", words=f"the service connection {place(key)}", home=connection.stage)
+        subject = _subject(*signs_in_as(devops, key), connection.stage)
+        for name in connection.pipelines:
+            pipeline = GraphNode(id=f"pipeline:{name}", words=f"the pipeline {name}", home=ACCOUNT)
+            yield _edge(pipeline, node, Effect.ACTS, "may use", PIPELINES[name])
+            yield _edge(node, subject, Effect.ACTS, "is", PIPELINES[name])
 
 
 def _rights(rights: Sequence[HeldRight]) -> Iterator[GraphEdge]:
@@ -208,10 +226,18 @@ def _storage(estate: Estate) -> Iterator[GraphEdge]:
 
 
 def _stacks(estate: Estate) -> Iterator[GraphEdge]:
-    """Yield what each stack works in, and which states it reads: whoever applies it does both."""
+    """Yield what each stack works in, and which states it reads and writes: whoever applies it does all of this."""
+    homes = {one.subscription_id: name for name, one in estate.settings.environments.items()}
     for stack in estate.stacks.values():
-        identity = identity_of(stack.name)
-        here = GraphNode(id=f"stack:{stack.name}", words=f"the stack {stack.name}", home=identity)
+        here = GraphNode(id=f"stack:{stack.name}", words=f"the stack {stack.name}", home=identity_of(stack.name))
+        for configured in as_blocks(stack.content.get("provider", {}).get("azurerm")):
+            subscription = str(configured.get("subscription_id"))
+            home = homes.get(subscription, ACCOUNT)  # what is no environment's is the company's
+            target = GraphNode(id=f"subscription:{subscription}", words=f"the subscription {subscription}", home=home)
+            yield _edge(here, target, Effect.CHANGES, "works, by its provider azurerm, in", stack.name)
+        for other in estate.stacks.values():
+            if other.state_place == stack.state_place:
+                yield _edge(here, _state(other.name), Effect.CHANGES, "writes", stack.name)
         for configured in stack.content.get("provider", {}).get("databricks", ()):
             host = estate.origin(stack.name, configured.get("host"))
             if host is not None:
@@ -221,8 +247,13 @@ def _stacks(estate: Estate) -> Iterator[GraphEdge]:
         for name, _, _ in stack.remote_states():
             owner = estate.owner_of_state(stack.name, name)
             if owner is not None:
-                state = GraphNode(id=f"state:{owner}", words=f"the state of {owner}", home=identity_of(owner))
-                yield _edge(here, state, Effect.READS, "reads", f"{stack.name}/data.terraform_remote_state.{name}")
+                yield _edge(
+                    here, _state(owner), Effect.READS, "reads", f"{stack.name}/data.terraform_remote_state.{name}"
+                )
+
+
+def _state(stack: str) -> GraphNode:
+    return GraphNode(id=f"state:{stack}", words=f"the state of {stack}", home=identity_of(stack))
 
 
 def _networks(estate: Estate) -> Iterator[GraphEdge]:
@@ -238,6 +269,11 @@ def _networks(estate: Estate) -> Iterator[GraphEdge]:
         if remote is not None:
             here, there = _network(peering.environment), _network(remote.environment)
             yield _edge(here, there, Effect.REACHES, "is peered with", peering.where)
+    for link in estate.of("azurerm_private_dns_zone_virtual_network_link"):
+        zone = estate.origin(link.stack, link.get("private_dns_zone_name"))
+        linked = estate.origin(link.stack, link.get("virtual_network_id"))
+        if zone is not None and linked is not None:
+            yield _edge(_network(linked.environment), node_at(zone), Effect.REACHES, "resolves names in", link.where)
     for rule in estate.of("databricks_mws_ncc_private_endpoint_rule"):
         target = estate.origin(rule.stack, rule.get("resource_id"))
         if target is not None:

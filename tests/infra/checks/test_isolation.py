@@ -19,7 +19,7 @@ from infra.graph.principals import Principals
 from infra.graph.proof import GraphFinding, prove
 from infra.graph.rights import Judge, held_rights
 from infra.stacks.estate import stacks as estate_stacks
-from infra.terraform_cli.synthesized import SynthesizedStack
+from infra.terraform_cli.synthesized import SynthesizedStack, as_blocks
 from pipelines.declarations.registry import use_cases
 
 
@@ -94,6 +94,21 @@ def test_a_path_of_several_steps_is_one_sentence_with_file_and_address(
     ):
         assert step in found.message
     assert found.message.count(". ") == 1
+
+
+def test_a_pipeline_acts_as_what_its_connections_sign_in_as(
+    shipped: dict[str, SynthesizedStack], settings: Settings
+) -> None:
+    """From the file of the pipeline over connection and token to the identity; what reviews a change reaches dev's alone."""
+    estate = Estate(shipped, settings)
+    graph = Graph(edges(estate, tuple(held_rights(estate, Principals(estate), use_cases()))))
+    reached = {node: path for node, path in graph.closure("pipeline:release").items() if node.startswith("runner:")}
+    assert list(reached) == ["runner:app-mrd-prod"]
+    assert sentence(reached["runner:app-mrd-prod"]).startswith(
+        "the pipeline release may use the service connection lakehouse-prod (.azuredevops/release.yml), which is whoever signs"
+    )
+    runners = {node for node in graph.closure("pipeline:pull-request") if node.startswith("runner:")}
+    assert runners == {"runner:app-mrd-dev"}
 
 
 def test_what_is_read_leads_no_further(shipped: dict[str, SynthesizedStack], settings: Settings) -> None:
@@ -192,6 +207,33 @@ def serverless_rule(edited: Any) -> None:
     )  # fmt: skip
 
 
+def foreign_zone(edited: Any) -> None:
+    """Let the network of dev resolve names in a zone of staging."""
+    platform = edited.stacks["staging-platform"]
+    zone = next(iter(platform.content["resource"]["azurerm_private_dns_zone"]))
+    platform.content["output"]["zone"] = {"value": f"${{azurerm_private_dns_zone.{zone}.name}}"}
+    edited.stacks["dev-platform"].content.setdefault("data", {}).setdefault("terraform_remote_state", {})["x"] = {
+        "backend": "local", "config": {"path": platform.backend[1]["path"]},
+    }  # fmt: skip
+    edited.first("dev-platform", "azurerm_private_dns_zone_virtual_network_link").update(
+        private_dns_zone_name="${data.terraform_remote_state.x.outputs.zone}"
+    )
+
+
+def shared_state(edited: Any) -> None:
+    """Let dev's platform keep its state where staging's keeps its own."""
+    edited.stacks["dev-platform"].content["terraform"]["backend"] = edited.stacks["staging-platform"].content[
+        "terraform"
+    ]["backend"]
+
+
+def foreign_subscription(edited: Any) -> None:
+    """Let dev's platform work in the subscription of prod."""
+    (prod,) = as_blocks(edited.stacks["prod-platform"].content["provider"]["azurerm"])
+    for provider in as_blocks(edited.stacks["dev-platform"].content["provider"]["azurerm"]):
+        provider["subscription_id"] = prod["subscription_id"]
+
+
 LAKE = "azurerm_storage_account.lake"
 BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
     "a group of another environment": (
@@ -281,6 +323,11 @@ BREAKS: dict[str, tuple[Callable[[Any], object], str]] = {
         serverless_rule, "staging reaches prod: serverless compute of staging has a private address",
     ),
     "an overlapping range": (foreign_range, "overlaps 10.42.0.0/20"),
+    "names of another environment": (foreign_zone, "dev reaches staging: the network of dev resolves names in staging's"),
+    "one state for two environments": (shared_state, "the stack dev-platform writes the state of staging-platform"),
+    "the subscription of another environment": (
+        foreign_subscription, "the stack dev-platform works, by its provider azurerm, in the subscription",
+    ),
     "peered networks": (peered, "dev reaches staging: the network of dev is peered with"),
 }  # fmt: skip
 
