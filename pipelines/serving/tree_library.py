@@ -7,11 +7,15 @@ import contextlib
 import copy
 import hashlib
 import io
+import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
+import threading
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,13 @@ COMPILERS = ("gcc", "clang")
 OPTIONS = ("-O3", "-fPIC", "-std=c99", "-shared")
 LONGEST_SECONDS = 600
 LIBRARY = "trees.so"
+NEWER_TREELITE = (
+    b"originated from a newer Treelite version", b"Currently running Treelite version", b"checkpoint was generated from Treelite version",
+)  # fmt: skip
+"""What tl2cgen's own copy of treelite says of the trees of the installed one. It reads them: what is compiled is compared
+with the estimator before it answers."""
+STANDARD_ERROR = 2
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class NotCompiledError(LakehouseError):
@@ -74,7 +85,7 @@ def built_library(estimator: Any, program: str) -> bytes:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="invalid value encountered in cast")  # of a missing category
             trees = treelite.sklearn.import_model(_beginning_with_its_baseline(estimator))
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells of its progress
+        with contextlib.redirect_stdout(io.StringIO()), _without(NEWER_TREELITE):  # it tells of its progress
             tl2cgen.generate_c_code(trees, folder, {"quantize": 0})
         sources = sorted(str(file) for file in folder.glob("*.c"))
         least = [found, "-n", "10"] if (found := shutil.which("nice")) else []
@@ -85,6 +96,22 @@ def built_library(estimator: Any, program: str) -> bytes:
         if done.returncode != 0:
             raise NotCompiledError(f"{Path(program).name} has failed: {' '.join(done.stderr.split())[:200]}")
         return (folder / LIBRARY).read_bytes()
+
+
+@contextlib.contextmanager
+def _without(notes: Sequence[bytes]) -> Iterator[None]:
+    """Keep lines with one of these texts from standard error, also of libraries that write to it themselves; nothing else is lost."""
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        shown = os.dup(STANDARD_ERROR)
+        os.dup2(kept.fileno(), STANDARD_ERROR)
+        try:
+            yield
+        finally:
+            os.dup2(shown, STANDARD_ERROR)
+            kept.seek(0)
+            os.write(shown, b"".join(line for line in kept if not any(note in line for note in notes)))
+            os.close(shown)
 
 
 def _beginning_with_its_baseline(estimator: Any) -> Any:

@@ -1,5 +1,6 @@
 """Compiled trees predict exactly what the pipeline does, or are not used, and it is said which."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import tl2cgen
 from sklearn.preprocessing import FunctionTransformer
 
 from ml.models.prediction import PredictionError, predict
@@ -108,6 +110,23 @@ def test_what_cannot_be_compiled_is_said(pipeline: Any, missing: str, monkeypatc
         )
     with pytest.raises(NotCompiledError, match=said):
         compiled(pipeline, rows(2))
+
+
+def test_compiling_says_nothing_of_versions_and_keeps_every_other_word(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a library writes to standard error by itself is shown, but for the note of treelite about itself."""
+
+    def telling(*given: Any, **more: Any) -> None:
+        os.write(2, b"no space left\nCurrently running Treelite version 4.1.2\n")
+        made(*given, **more)
+
+    made = tl2cgen.generate_c_code
+    monkeypatch.setattr(tl2cgen, "generate_c_code", telling)
+    compiled(pipeline, rows(2, ("a", "b")))
+    shown = capfd.readouterr().err
+    assert "no space left" in shown
+    assert "Treelite" not in shown
 
 
 def test_trees_are_compiled_once_for_all_processes(
