@@ -76,6 +76,8 @@ QUIET_STREAMS = {
         for count in ENTITIES
     },
 }
+BEYOND = frozenset({"days remember 0.5, nothing declared"})
+"""More than is declared: measured, so that the limit is known, and not judged."""
 FALLING_STREAMS = {
     "fell by 0.03": MetricStream(fall=0.03),
     "fell by 0.05": MetricStream(fall=0.05),
@@ -172,7 +174,7 @@ def print_false_falls(streams: int) -> int:
             quiet = replace(stream, months=1)
             declared = sum(pool.map(partial(_false_fall, quiet, DECLARED), range(streams), chunksize=16))
             low, high = exact_interval(declared, streams)
-            code |= int(low > stated + ALLOWED)
+            code |= int(low > stated + ALLOWED and name not in BEYOND)
             few = max(1, streams // COMPARED)
             others = [
                 sum(pool.map(partial(_false_fall, quiet, unit), range(few), chunksize=16)) / few for unit in ALONE
