@@ -166,8 +166,8 @@ class UseCase:
         return self.weight is not None and self.weight.in_metrics
 
     @property
-    def measured_by_rows(self) -> bool:
-        """Whether metrics take the rows themselves, so that of too many a sample is measured instead of a summary."""
+    def estimated_by_rows(self) -> bool:
+        """Whether estimates take the predictions themselves, so that of too many a sample is estimated instead of a summary."""
         return isinstance(self.problem, MultiClass)
 
     @property

@@ -38,7 +38,7 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
     count = live_predictions(context, windows[0].start, end).count()
     limit = row_limits.EXACT_ROWS
-    if count > limit and use_case.measured_by_rows:
+    if count > limit and use_case.estimated_by_rows:
         context.say(f"{count:,} predictions, more than {limit:,}: estimated from a {limit / count:.2%} sample of them")
         rows = _exact_rows(context, windows, end, share=limit / count)
     elif count > limit:

@@ -37,7 +37,13 @@ def test_estimates_from_sums_are_those_of_the_rows(weight: str, seed: int, shape
     known = ~np.isnan(labels)
     inputs = pd.DataFrame(index=range(len(batch)))
     learned = learn(
-        Problem.BINARY, inputs[known], scores[known], labels[known], numeric=(), categorical=(), costs=COSTS
+        Problem.BINARY,
+        inputs[known],
+        scores[known],
+        labels[known],
+        numeric=(),
+        categorical=(),
+        costs=COSTS[Problem.BINARY],
     )
     units = units_of(batch.assign(**{LABEL: 0.0}), depend=False)
     counted = batch[weight].to_numpy() if weight else None
