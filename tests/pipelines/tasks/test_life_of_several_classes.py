@@ -35,7 +35,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
-from pipelines.tasks import monitoring, row_limits
+from pipelines.tasks import estimation, monitoring, row_limits
 from pipelines.tasks.skew import skew
 from tests.pipelines.tasks.both_ways import (
     assert_equal_evaluations,
@@ -262,6 +262,31 @@ def test_monitoring_of_several_classes_from_summaries_records_what_the_rows_give
     found = measured(lakehouse, declared, "metrics")
     assert found.keys() == exact.keys()
     assert {class_auc(name) for name in BANDS.classes} <= {key[3] for key in exact if key[1] == CHAMPION}
+    for key, row in exact.items():
+        assert_equal_within(row, found[key], 1e-3, key)
+
+
+def test_estimates_of_several_classes_from_summaries_are_those_of_the_rows(
+    declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is expected of each class, without labels, and what was realised."""
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id="again", now=SCORED, say=lambda _line: None)
+    exact, said = measured(lakehouse, declared, "estimates"), list[str]()
+    learned = vars(estimation)["_learned"]
+
+    def from_all_rows(context: Context, number: int) -> Any:
+        """Learn about a version as before: from a share of its rows something else would be learned."""
+        with monkeypatch.context() as patch:
+            patch.setattr(row_limits, "EXACT_ROWS", 5_000_000)
+            return learned(context, number)
+
+    monkeypatch.setattr(estimation, "_learned", from_all_rows)
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 300)
+    estimation.estimate(replace(context, say=said.append), since=None, until=SCORED)
+    assert "estimated from summaries" in said[0]
+    found = measured(lakehouse, declared, "estimates")
+    assert found.keys() == exact.keys()
+    assert {class_auc(name) for name in BANDS.classes} <= {key[3] for key in exact}
     for key, row in exact.items():
         assert_equal_within(row, found[key], 1e-3, key)
 
