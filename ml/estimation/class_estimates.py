@@ -75,11 +75,8 @@ class ClassEstimation:
             return expected_cost(scores, beliefs, self.costs, self.problem, weights)
         if not len(scores) or (weights is not None and weights.sum() <= 0):
             return Performance(metric=name, value=math.nan, standard_error=math.nan)
-        if name == LOG_LOSS:
-            value = mean_of((beliefs * -np.log(np.clip(scores, SMALLEST_PROBABILITY, 1.0))).sum(axis=1), weights)
-        elif name == ZERO_ONE:
-            chosen = np.take_along_axis(beliefs, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
-            value = mean_of(1 - chosen, weights)
+        if name in (LOG_LOSS, ZERO_ONE):
+            value = mean_of(expected_row_losses(scores, beliefs)[name], weights)
         else:
             value = float(np.mean([self._auc(place, scores, beliefs, weights) for place in self._places(name)]))
         return Performance(metric=name, value=value, standard_error=math.nan)
@@ -91,3 +88,16 @@ class ClassEstimation:
     @staticmethod
     def _auc(place: int, scores: Floats, beliefs: Floats, weights: Floats | None) -> float:
         return expected_roc_auc_score(scores[:, place], np.clip(beliefs[:, place], 0.0, 1.0), weights).value
+
+
+def expected_row_losses(scores: Floats, beliefs: Floats) -> dict[str, Floats]:
+    """Return the expected losses of each row by name, shape (rows,) each.
+
+    Parameters
+    ----------
+    scores, beliefs
+        Shape (rows, classes): what was predicted, and how likely each class is.
+    """
+    chosen = np.take_along_axis(beliefs, scores.argmax(axis=1)[:, None], axis=1)[:, 0]
+    log_losses = (beliefs * -np.log(np.clip(scores, SMALLEST_PROBABILITY, 1.0))).sum(axis=1)
+    return {LOG_LOSS: log_losses, ZERO_ONE: 1 - chosen}

@@ -7,6 +7,7 @@ of scores is within the bounds of `ml.metrics.score_grid`. A policy that resampl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from ml.evaluation.comparison import Comparison, Subject, compare_sums, method_for
@@ -32,7 +33,6 @@ from ml.metrics.segment_sums import CONSTANT, score_part
 from ml.monitoring.summarised_windows import measured_quantities
 from ml.spec.clusters import INDEPENDENT_DAYS, Clusters
 from ml.spec.costs import ErrorCosts
-from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import Target
 
@@ -142,14 +142,19 @@ def plan(
     pooled = set()
     for key in slices:
         own = sorted((one for one in segments.values() if one.identity[1] == key), key=lambda one: str(one.identity[2]))
-        large = [one for one in own if large_enough(one.rows, one.positives, policy, problem)]
+        large = [one for one in own if _is_large([one], policy, problem)]
         rest = [one for one in own if one not in large]
         judged[key] = tuple(one.identity[2] for one in large)
         small[key] = tuple(one.identity[2] for one in rest)
-        rows, positives = sum(one.rows for one in rest), sum(one.positives for one in rest)
-        if len(rest) > 1 and large_enough(rows, positives, policy, problem):
+        if len(rest) > 1 and _is_large(rest, policy, problem):
             pooled.add(key)
     return replace(found, judged=judged, small=small, pooled=frozenset(pooled))
+
+
+def _is_large(together: Sequence[Segment], policy: GatePolicy, problem: Target) -> bool:
+    """Return whether segments are large enough to be judged as one."""
+    classes = np.sum([one.class_rows for one in together], axis=0)
+    return large_enough(sum(one.rows for one in together), float(min(classes, default=0.0)), policy, problem)
 
 
 def with_pools(segments: Mapping[str, Segment], planned: Plan) -> dict[str, Segment]:
@@ -189,7 +194,10 @@ def evaluate_summary(
         The declared name of the weights, if rows have any.
     """
     policy, problem, whole = planned.policy, planned.problem, segments[WHOLE]
-    known = {version: _with_distinct(one, whole, version, planned) for version, one in facts.items()}
+    known = {
+        version: with_distinct(one, whole, score_column(version)) if version in planned.versions else one
+        for version, one in facts.items()
+    }
     failures = {
         c.version: fault_of(c, known.get(c.version), rows.older.get(c.version, 0), rows.digest, problem)
         for c in contenders
@@ -205,9 +213,9 @@ def evaluate_summary(
         metric=policy.metric,
         seed=seed,
         rows=rows.rows,
-        positives=int(whole.positives) if problem is Problem.BINARY else None,
+        positives=_whole_number(whole.positives),
         days=whole.days,
-        label_spread=float(max(whole.label_variance, 0.0) ** 0.5),
+        label_spread=whole.label_spread,
         window_start=rows.first.isoformat(),
         window_end=rows.last.isoformat(),
         keys_digest=rows.digest,
@@ -298,17 +306,17 @@ class _Comparing:
         segment, errors = (found[segment_name((), key, value)] for found in (self.segments, self.errors))
         assert isinstance(segment, Segment)  # noqa: S101 - narrows the type for mypy
         assert isinstance(errors, Errors)  # noqa: S101 - narrows the type for mypy
-        rarer = min(segment.positives, segment.rows - segment.positives)
-        binary = self.plan.problem is Problem.BINARY
+        rarer = _whole_number(min(segment.class_rows, default=None))
         try:
             quantity = subject.metric.name, score_column(subject.candidate), score_column(subject.against or 0)
             difference = errors.difference(quantity, by_unit=False)
-            freedom = float((rarer if subject.metric.row_loss is None else segment.rows) - 1)
+            counted = segment.rows if subject.metric.rankings is None or rarer is None else rarer
+            freedom = float(counted - 1)
             found = replace(difference, value=subject.metric.sign * difference.value, degrees_of_freedom=freedom)
         except MetricError:
             found = None
         return small_slice_record(
-            subject, key=key, value=_named(value), rows=segment.rows, rarer=int(rarer) if binary else None,
+            subject, key=key, value=_named(value), rows=segment.rows, rarer=rarer,
             pooled=key in self.plan.pooled, found=found, unit=unit,
         )  # fmt: skip
 
@@ -318,11 +326,14 @@ def _worth(column: str, errors: Errors) -> WeightCounts:
     return WeightCounts(column=column, rows=rows, rarer=rarer, days=days)
 
 
-def _with_distinct(facts: ScoreFacts, whole: Segment, version: int, planned: Plan) -> ScoreFacts:
-    """Return the facts with the number of distinct scores: of few, each has a cell of its own."""
-    if version not in planned.versions:
-        return facts
-    return replace(facts, distinct=whole.table(score_part(score_column(version))).occupied)
+def with_distinct(facts: ScoreFacts, whole: Segment, column: str) -> ScoreFacts:
+    """Return the facts with the number of distinct scores: of few, each has a cell of its own.
+
+    As `ml.evaluation.contender.ScoreFacts.of`: where every class has one probability, the scores are one.
+    """
+    distinct = [whole.table(score_part(one)).distinct for one in whole.layout.columns_of(column)]
+    alike = all(values.size == 1 for values in distinct)
+    return replace(facts, distinct=1 if alike else int(np.unique(np.concatenate(distinct)).size))
 
 
 def _measured(
@@ -351,7 +362,7 @@ def _slice_metrics(segments: Mapping[str, Segment], column: str, planned: Plan) 
                 slice_key=key,
                 slice_value=_named(value),
                 rows=segment.rows,
-                positives=int(segment.positives) if planned.problem is Problem.BINARY else None,
+                positives=_whole_number(segment.positives),
                 metrics=segment.values(column),
             )
 
@@ -369,6 +380,10 @@ def _distance_to_perfect(whole: Segment, compared: Metric) -> float:
         return abs(compared.perfect - whole.value(compared.name, CONSTANT)[0])
     except MetricError:
         return 0.0
+
+
+def _whole_number(count: float | None) -> int | None:
+    return None if count is None else int(count)
 
 
 def _named(value: str | None) -> str:

@@ -41,27 +41,31 @@ class Placed:
 
     Attributes
     ----------
-    weight, weight_of_positives
-        How much the rows with a label count together, and those of the positive class; their numbers without weights.
+    weight, weight_of_classes
+        How much the rows with a label count together, and those of each class that stands against the rest, in the order
+        of `Layout.classes`; their numbers without weights.
     below, above
-        Score column to the placements of the cells, see `ml.metrics.score_grid.CellTable`.
+        Column of scores to the placements of the cells, see `ml.metrics.score_grid.CellTable`.
+    rankings
+        Column of scores to its ROC AUC, which the second pass centres on.
     centres
-        Metric and score column to the mean that the second pass centres on: the ROC AUC, or the mean loss.
+        Metric and model to the mean loss that the second pass centres on.
     slopes
         The same to the factor of its influence: 1, or that of a root.
     constant
-        Metric to the best constant prediction.
+        Metric to the best constant prediction, of several classes shape (classes,).
     ranks
         Name of the table to the rank of its cells less the mean rank, for a regression.
     """
 
     weight: float
-    weight_of_positives: float
+    weight_of_classes: tuple[float, ...]
     below: Mapping[str, Floats]
     above: Mapping[str, Floats]
+    rankings: Mapping[str, float]
     centres: Mapping[tuple[str, str], float]
     slopes: Mapping[tuple[str, str], float]
-    constant: Mapping[str, float]
+    constant: Mapping[str, float | Floats]
     ranks: Mapping[str, Floats]
 
 
@@ -87,14 +91,14 @@ class SecondPass:
 
     @property
     def values(self) -> int:
-        """Sums of this pass: the quantities, then rows, the share of a row in its class, and with weights that in all rows."""
-        return len(self.quantities) + 2 + bool(self.layout.weight)
+        """Sums of this pass: the quantities, rows, a row's share in its class for each ROC AUC, and with weights that in all rows."""
+        return len(self.quantities) + 1 + len(self.layout.ranked) + bool(self.layout.weight)
 
     @cached_property
     def terms(self) -> list[tuple[str, str]]:
         """The metrics and score columns that the quantities are made of."""
         found = [(name, column) for name, *columns in self.quantities for column in columns if column is not None]
-        return [term for term in dict.fromkeys(found) if term != ("roc_auc_score", CONSTANT)]
+        return [term for term in dict.fromkeys(found) if term[0] not in self.layout.ranked or term[1] != CONSTANT]
 
     def __call__(self, batch: pd.DataFrame) -> Iterator[pd.DataFrame]:
         """Yield the sums of a batch."""
@@ -121,11 +125,13 @@ class SecondPass:
         influence = self._influence(rows, segments, placed, shares, of_all)
         ones = np.ones(rows.labels.size)
         weighted = [of_all] if self.layout.weight else []
-        values = np.column_stack([influence, ones, shares, *weighted])
+        ranked = [_mean([shares[place] for place in places]) for places in self.layout.ranked.values()]
+        values = np.column_stack([influence, ones, *ranked, *weighted])
         for ways in self.layout.ways:
             yield added(segments, way_part(ways), rows.keys[ways], values)
-        squares = np.column_stack([influence**2, ones, ones, *(one**2 for one in weighted)])
-        yield added(segments, SQUARES, (rows.labels == 1).astype(np.int64), squares)
+        squares = np.column_stack([influence**2, ones, *(ones for _ in ranked), *(one**2 for one in weighted)])
+        classes = rows.labels if self.layout.classes else np.zeros(rows.labels.size)
+        yield added(segments, SQUARES, classes.astype(np.int64), squares)
         for name in self.layout.scores if self.layout.problem is Problem.REGRESSION else ():
             part = score_part(name)
             products = _of_cells(segments, [one.ranks[LABEL] for one in placed], rows.cells[LABEL])
@@ -151,14 +157,19 @@ class SecondPass:
             found[ways] = key
         return found
 
-    def _shares(self, segments: Segments, placed: Sequence[Placed], rows: "_Placeable") -> Floats:
-        positives = _totals(segments, [one.weight_of_positives for one in placed])
-        negatives = _totals(segments, [one.weight - one.weight_of_positives for one in placed])
-        return rows.weights / np.where(rows.labels == 1, positives, negatives)
+    def _shares(self, segments: Segments, placed: Sequence[Placed], rows: "_Placeable") -> list[Floats]:
+        """Return for each class that stands against the rest how much of its side each row is."""
+        found = []
+        for place, value in enumerate(self.layout.classes):
+            own = _totals(segments, [one.weight_of_classes[place] for one in placed])
+            others = _totals(segments, [one.weight - one.weight_of_classes[place] for one in placed])
+            found.append(rows.weights / np.where(rows.labels == value, own, others))
+        return found
 
     def _influence(
-        self, rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats, of_all: Floats
-    ) -> Floats:
+        self, rows: "_Placeable", segments: Segments, placed: Sequence[Placed],
+        shares: Sequence[Floats], of_all: Floats,
+    ) -> Floats:  # fmt: skip
         """Return the influence of each row on each quantity, shape (rows, quantities)."""
         terms = {term: self._term(term, rows, segments, placed, shares, of_all) for term in self.terms}
         nothing = np.zeros(rows.labels.size)
@@ -169,25 +180,36 @@ class SecondPass:
         return np.column_stack(columns) if columns else np.empty((rows.labels.size, 0))
 
     def _term(
-        self, term: tuple[str, str], rows: "_Placeable", segments: Segments, placed: Sequence[Placed], shares: Floats,
-        of_all: Floats,
+        self, term: tuple[str, str], rows: "_Placeable", segments: Segments, placed: Sequence[Placed],
+        shares: Sequence[Floats], of_all: Floats,
     ) -> Floats:  # fmt: skip
         """Return the influence of each row on one metric of one model."""
         name, column = term
+        if name in self.layout.ranked:
+            places = self.layout.ranked[name]
+            return _mean([self._ranked(column, place, rows, segments, placed) * shares[place] for place in places])
+        if not rows.labels.size:
+            return np.empty(0)
         centres = _of_segments(segments, [one.centres[term] for one in placed])
-        if name == "roc_auc_score":
-            cells = rows.cells[score_part(column)]
-            below = _of_cells(segments, [one.below[column] for one in placed], cells)
-            above = _of_cells(segments, [one.above[column] for one in placed], cells)
-            return (np.where(rows.labels == 1, below, above) - centres) * shares
         if column == CONSTANT:
-            scores = _of_segments(segments, [one.constant[name] for one in placed])
+            scores = np.asarray([one.constant[name] for one in placed], dtype=np.float64)[segments.codes]
         else:
-            scores = numbers(rows.rows, column)
+            scores = self.layout.scores_of(rows.rows, column)
         row_loss = self.layout.metric(name).row_loss
         assert row_loss is not None  # noqa: S101 - quantities are ROC AUC and means of a loss
         slopes = _of_segments(segments, [one.slopes[term] for one in placed])
         return slopes * (row_loss(rows.labels, scores) - centres) * of_all
+
+    def _ranked(
+        self, model: str, place: int, rows: "_Placeable", segments: Segments, placed: Sequence[Placed]
+    ) -> Floats:
+        """Return by how much the placement of each row differs from the mean one, for a class against the rest."""
+        column, value = self.layout.columns_of(model)[place], self.layout.classes[place]
+        cells = rows.cells[score_part(column)]
+        below = _of_cells(segments, [one.below[column] for one in placed], cells)
+        above = _of_cells(segments, [one.above[column] for one in placed], cells)
+        centres = _of_segments(segments, [one.rankings[column] for one in placed])
+        return np.where(rows.labels == value, below, above) - centres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +231,11 @@ class _Placeable:
             keys={ways: keys[chosen] for ways, keys in self.keys.items()},
             cells={name: cells[chosen] for name, cells in self.cells.items()},
         )
+
+
+def _mean(columns: Sequence[Floats]) -> Floats:
+    """Return the mean of columns by row."""
+    return columns[0] if len(columns) == 1 else np.asarray(np.mean(columns, axis=0))
 
 
 def _totals(segments: Segments, values: Sequence[float]) -> Floats:

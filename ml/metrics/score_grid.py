@@ -108,9 +108,9 @@ class CellTable:
         return float(self.labels.sum()), float(self.negatives.sum())
 
     @property
-    def occupied(self) -> int:
-        """Cells with rows."""
-        return int(np.count_nonzero(self.rows))
+    def distinct(self) -> Floats:
+        """The lower edges of the cells with rows: of few distinct values these themselves, which equal ones of other grids equal."""
+        return np.concatenate([[-np.inf], self.grid.edges])[self.rows > 0]
 
     @cached_property
     def below(self) -> Floats:

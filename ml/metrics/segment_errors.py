@@ -1,10 +1,11 @@
 """The variances of metrics and of differences of segments, from the sums of the second pass (`ml.metrics.influence_sums`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ml.metrics.cluster_sums import ROWS, ClusterSums, WaySums
 from ml.metrics.clusters import DAY, ClusteredVariance
@@ -13,10 +14,9 @@ from ml.metrics.quality_metrics import MetricError
 from ml.metrics.segment_summary import Quantity, Segment
 from ml.metrics.segment_sums import SQUARES, ranks_part, way_part
 from ml.metrics.standard_errors import Difference
-from ml.spec.estimator import Problem
 
-SHARES = "shares"
-"""The sum of the shares of rows in their class."""
+Floats = NDArray[np.float64]
+
 WEIGHTS = "weights"
 """The sum of the shares of rows in all rows, where they have weights."""
 
@@ -30,12 +30,13 @@ class Errors:
     sums
         The variances by cluster.
     squares
-        Quantity, or `WEIGHTS`, to the sum over negative and over positive rows of its squared influences.
+        Quantity, or `WEIGHTS`, to the sums of its squared influences over the rows of each class, shape (classes,); of a
+        quantity all rows are one class.
     """
 
     segment: Segment
     sums: ClusterSums
-    squares: Mapping[str, tuple[float, float]]
+    squares: Mapping[str, Floats]
 
     def variance(self, quantity: Quantity, *, entities: bool = True) -> ClusteredVariance:
         """Return the variance of a quantity by its units.
@@ -45,11 +46,13 @@ class Errors:
         MetricError
             If there are fewer than two of a unit, or a class has no row.
         """
-        if quantity[0] == "roc_auc_score":
-            self._both_classes(1)
+        name = quantity[0]
+        if places := self._ranked.get(name):
+            # As `ml.metrics.standard_errors.mean_auc_error`.
+            self._both_classes(places, least=1 if len(places) == 1 else 2)
         sums = self.sums if entities else self.sums.without_entities()
         of_all = WEIGHTS if self.segment.layout.weight else ROWS
-        return sums.variance(quantity_name(quantity), SHARES if quantity[0] == "roc_auc_score" else of_all)
+        return sums.variance(quantity_name(quantity), shares_name(name) if name in self._ranked else of_all)
 
     def difference(self, quantity: Quantity, *, by_unit: bool, entities: bool = True) -> Difference:
         """Return the difference of two models with its standard error, by units or by single rows.
@@ -60,8 +63,8 @@ class Errors:
             As `ml.metrics.standard_errors.delong` and `ml.metrics.standard_errors.paired_mean` on the rows.
         """
         name, first, second = quantity
-        if name == "roc_auc_score":
-            self._both_classes(2)
+        if name in self._ranked:
+            self._both_classes(self._ranked[name], least=2)
         elif self.segment.rows < 2:
             raise MetricError(f"a paired test needs two rows, got {self.segment.rows}: widen the window.")
         values = self.segment.value(name, first)[0], self.segment.value(name, str(second))[0]
@@ -86,27 +89,38 @@ class Errors:
         """
         squares, segment = self.squares[WEIGHTS], self.segment
         rarer = None
-        if segment.layout.problem is Problem.BINARY:
-            shares = 1 - segment.mean_label, segment.mean_label
-            rarer = min(_effective(share, one) for share, one in zip(shares, squares, strict=True))
-        return _effective(1.0, sum(squares)), rarer, self.sums.ways[DAY,].effective(WEIGHTS)
+        if segment.layout.classes:
+            rarer = min(_effective(share, one) for share, one in zip(segment.shares, squares, strict=True))
+        return _effective(1.0, float(squares.sum())), rarer, self.sums.ways[DAY,].effective(WEIGHTS)
 
     def _by_row(self, quantity: Quantity) -> tuple[float, float]:
-        of_negatives, of_positives = self.squares[quantity_name(quantity)]
-        if quantity[0] != "roc_auc_score":
-            rows = self.segment.rows
-            return (of_negatives + of_positives) * rows / (rows - 1), float(rows - 1)
-        positives, negatives = self.segment.positives, self.segment.rows - self.segment.positives
-        variance = of_positives * positives / (positives - 1) + of_negatives * negatives / (negatives - 1)
-        return variance, float("inf")
+        squares, rows = self.squares[quantity_name(quantity)], self.segment.rows
+        places = self._ranked.get(quantity[0], ())
+        if len(places) != 1:
+            return float(squares.sum()) * rows / (rows - 1), float("inf") if places else float(rows - 1)
+        value = self.segment.layout.classes[places[0]]
+        own, counted = float(squares[value]), float(self.segment.class_rows[value])
+        others, rest = float(squares.sum()) - own, rows - counted
+        return own * counted / (counted - 1) + others * rest / (rest - 1), float("inf")
 
-    def _both_classes(self, least: int) -> None:
-        positives, negatives = self.segment.positives, self.segment.rows - self.segment.positives
-        if min(positives, negatives) < least:
-            raise MetricError(
-                f"the test of ROC AUC needs {least} rows of each class, got {positives:.0f} positive and {negatives:.0f} "
-                "negative: widen the window."
-            )
+    @property
+    def _ranked(self) -> Mapping[str, tuple[int, ...]]:
+        return self.segment.layout.ranked
+
+    def _both_classes(self, places: Sequence[int], *, least: int) -> None:
+        for place in places:
+            own = float(self.segment.class_rows[self.segment.layout.classes[place]])
+            others = self.segment.rows - own
+            if min(own, others) < least:
+                raise MetricError(
+                    f"the test of ROC AUC needs {least} rows of each class, got {own:.0f} positive and {others:.0f} "
+                    "negative: widen the window."
+                )
+
+
+def shares_name(metric: str) -> str:
+    """Return the name of the sum of the shares of rows in their class, for a ROC AUC or the mean of several."""
+    return f"shares {metric}"
 
 
 def _effective(total: float, squares: float) -> float:
@@ -149,9 +163,11 @@ def errors_of(
 
 
 def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondPass) -> Errors:
-    named = [*map(quantity_name, second.quantities), ROWS, SHARES, *([WEIGHTS] if second.layout.weight else [])]
+    weights = [WEIGHTS] if second.layout.weight else []
+    named = [*map(quantity_name, second.quantities), ROWS, *map(shares_name, second.layout.ranked), *weights]
     days = parts[way_part((DAY,))]
-    squares = parts[SQUARES].set_index("key").reindex([0, 1], fill_value=0.0)
+    classes = max(len(second.layout.problem.classes), 1)
+    squares = parts[SQUARES].set_index("key").reindex(range(classes), fill_value=0.0)
     return Errors(
         segment=segment,
         sums=ClusterSums(
@@ -161,9 +177,9 @@ def _errors(segment: Segment, parts: Mapping[str, pd.DataFrame], second: SecondP
             day_memory=second.layout.day_memory,
         ),
         squares={
-            name: (float(squares[f"sum_{i}"][0]), float(squares[f"sum_{i}"][1]))
+            name: squares[f"sum_{i}"].to_numpy(np.float64)
             for i, name in enumerate(named)
-            if name not in (ROWS, SHARES)
+            if i < len(second.quantities) or name == WEIGHTS
         },
     )
 

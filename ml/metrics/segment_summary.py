@@ -16,11 +16,11 @@ from ml.metrics.quality_metrics import MetricError
 from ml.metrics.score_grid import CellTable, Grid, rank_correlation
 from ml.metrics.segment_sums import (
     AGE_STEPS,
+    CLASS_ROWS,
     CONSTANT,
     FIRST_SUMS,
     LABEL,
     LABEL_SQUARES,
-    POSITIVES,
     Grids,
     Layout,
     centre_of,
@@ -64,24 +64,43 @@ class Segment:
     @property
     def rows(self) -> int:
         """Rows with a label."""
-        return int(self.table(score_part(self.layout.scores[0])).rows.sum())
+        return int(self._labelled[0].rows.sum())
+
+    @cached_property
+    def class_rows(self) -> Floats:
+        """Rows of each class, shape (classes,); of a quantity empty."""
+        if CLASS_ROWS not in self.sums:
+            return self._of_classes(self.rows)
+        found, counted = np.zeros(len(self.layout.problem.classes)), self.sums[CLASS_ROWS]
+        found[counted["key"].to_numpy(np.int64)] = counted["sum_0"].to_numpy(np.float64)
+        return found
+
+    @cached_property
+    def class_weights(self) -> Floats:
+        """How much the rows of each class count together, shape (classes,); of a quantity empty."""
+        return self._of_classes(self.weight)
 
     @property
-    def positives(self) -> float:
-        """Rows of the positive class; for a regression the sum of the labels."""
-        if POSITIVES in self.sums:
-            return self.total(POSITIVES)
-        return float(self.table(score_part(self.layout.scores[0])).labels.sum())
+    def positives(self) -> float | None:
+        """Rows of class 1 of two, or of the rarest of several; None for a quantity."""
+        if not self.class_rows.size:
+            return None
+        return float(self.class_rows[1] if self.layout.problem is Problem.BINARY else self.class_rows.min())
 
     @property
     def weight(self) -> float:
         """How much the rows with a label count together: their number where all count alike."""
-        return float(self.table(score_part(self.layout.scores[0])).weight.sum())
+        return float(self._labelled[0].weight.sum())
+
+    @property
+    def shares(self) -> Floats:
+        """The share of each class by weight, shape (classes,)."""
+        return self.class_weights / self.weight
 
     @property
     def mean_label(self) -> float:
-        """The mean of the labels, by weight."""
-        return float(self.table(score_part(self.layout.scores[0])).labels.sum()) / self.weight
+        """The mean of the labels by weight, of two classes or of a quantity."""
+        return float(self._labelled[0].labels.sum()) / self.weight
 
     @property
     def days(self) -> int:
@@ -107,15 +126,22 @@ class Segment:
         reached = np.cumsum(found["sum_0"].to_numpy())
         return float(found["key"].to_numpy()[np.searchsorted(reached, share * reached[-1])]) / AGE_STEPS
 
-    def constant(self, name: str) -> float:
-        """Return the best constant prediction, as `ml.metrics.quality_metrics.constant_scores`."""
+    def constant(self, name: str) -> float | Floats:
+        """Return the best constant prediction, as `ml.metrics.metric_table.constant_scores`: a number, or one for each class."""
         if name == "mean_absolute_error":
             return self.table(LABEL).median()[0]
-        return self.mean_label
+        return self.shares if len(self.layout.classes) > 1 else self.mean_label
+
+    @property
+    def label_spread(self) -> float:
+        """The standard deviation of the label, as `ml.metrics.targets.label_spread`."""
+        if len(self.layout.classes) > 1:
+            return float(np.mean(np.sqrt(self.shares * (1 - self.shares))))
+        return float(np.sqrt(max(self.label_variance, 0.0)))
 
     @property
     def label_variance(self) -> float:
-        """The variance of the labels."""
+        """The variance of the labels, of two classes or of a quantity."""
         mean = self.mean_label
         if self.layout.problem is Problem.BINARY:
             return mean * (1 - mean)
@@ -135,12 +161,23 @@ class Segment:
             raise MetricError("weights are finite, 0 or more, and not all 0: look at the column that gives them.")
         if column == CONSTANT:
             return self._of_constant(name)
-        table, found = self.table(score_part(column)), self.layout.metric(name)
+        found = self.layout.metric(name)
         if found.row_loss is not None:
             mean = self.total(loss_part(column, name)) / self.weight
             return float(np.sqrt(mean)) if found.root else mean, 0.0
+        tables = self._tables(column)
+        if name in self.layout.ranked:
+            return _mean([tables[place].roc_auc_score() for place in self.layout.ranked[name]])
+        if name in self.layout.calibrated:
+            return _mean([tables[place].expected_calibration_error() for place in self.layout.calibrated[name]])
         if name == "bias_error":
-            return float(abs(table.values.sum() - table.labels.sum()) / self.weight), 0.0
+            return _mean([(abs(float(one.values.sum() - one.labels.sum())) / self.weight, 0.0) for one in tables])
+        if name == "average_precision_score":
+            return tables[0].average_precision_score()
+        return self._of_quantity(name, column)
+
+    def _of_quantity(self, name: str, column: str) -> tuple[float, float]:
+        """Return a metric that only a regression has."""
         if name == "median_absolute_error":
             return self.table(error_part(column)).median()
         if name == "r2_score":
@@ -148,29 +185,12 @@ class Segment:
                 raise MetricError("R² needs labels that vary, got constant ones or no rows.")
             squares = self.total(loss_part(column, "root_mean_squared_error")) / self.weight
             return 1.0 - squares / self.label_variance, 0.0
-        if name == "rank_correlation_score":
-            return rank_correlation(self.table(LABEL), table, self.products.get(column, 0.0))
-        metrics = {
-            "roc_auc_score": CellTable.roc_auc_score,
-            "average_precision_score": CellTable.average_precision_score,
-            "expected_calibration_error": CellTable.expected_calibration_error,
-        }
-        return metrics[name](table)
+        return rank_correlation(self.table(LABEL), self.table(score_part(column)), self.products.get(column, 0.0))
 
     def _of_constant(self, name: str) -> tuple[float, float]:
         """Return a metric of the best constant prediction."""
-        if self.layout.problem is Problem.BINARY:
-            labels, scores = np.array([1.0, 0.0]), np.full(2, self.constant(name))
-            counts = np.array([self.mean_label, 1 - self.mean_label])
-            found = self.layout.metric(name)
-            if found.row_loss is not None:
-                mean = float(counts @ found.row_loss(labels, scores))
-                return float(np.sqrt(mean)) if found.root else mean, 0.0
-            if name in {"bias_error", "expected_calibration_error"}:
-                return 0.0, 0.0
-            if name == "average_precision_score" and self.mean_label > 0:
-                return self.mean_label, 0.0
-            return found.function(labels[counts > 0], scores[counts > 0]), 0.0
+        if self.layout.classes:
+            return self._of_constant_class(name), 0.0
         if name == "mean_absolute_error":
             table = self.table(LABEL)
             means = table.values / np.where(table.weight > 0, table.weight, 1.0)
@@ -180,6 +200,19 @@ class Segment:
         if name in {"bias_error", "r2_score", "expected_calibration_error"}:
             return 0.0, 0.0
         raise MetricError(f"{name} of a constant prediction is not defined.")
+
+    def _of_constant_class(self, name: str) -> float:
+        """Return a metric of the share of each class as a prediction, from one row of each class."""
+        counts, best, found = self.shares, np.asarray(self.constant(name)), self.layout.metric(name)
+        labels = np.arange(counts.size, dtype=np.float64)
+        scores = np.tile(best, (counts.size, *(1 for _ in best.shape)))
+        if found.row_loss is not None:
+            return float(counts @ found.row_loss(labels, scores))
+        if name == "bias_error" or name in self.layout.calibrated:
+            return 0.0
+        if name == "average_precision_score" and self.mean_label > 0:
+            return self.mean_label
+        return found.function(labels[counts > 0], scores[counts > 0])
 
     def values(self, column: str) -> dict[str, float]:
         """Return every metric of the problem by name; NaN for one that is not defined."""
@@ -196,29 +229,61 @@ class Segment:
         terms = [(name, column) for name, *columns in quantities for column in columns if column is not None]
         centres: dict[tuple[str, str], float] = {}
         slopes: dict[tuple[str, str], float] = {}
-        for name, column in dict.fromkeys(terms):
-            try:
-                value = self.value(name, column)[0]
-            except MetricError:
-                value = 0.0
+        for name, column in dict.fromkeys(term for term in terms if term[0] not in self.layout.ranked):
+            value = self._value_or_0(name, column)
             root = self.layout.metric(name).root
             centres[name, column] = value**2 if root else value
             slopes[name, column] = 0.5 / value if root and value > 0 else float(not root)
-        tables = {column: self.table(score_part(column)) for column in self.layout.scores}
+        tables = {column: self.table(score_part(column)) for column in self.layout.columns if self.layout.classes}
         regression = self.layout.problem is Problem.REGRESSION
         ranked = [LABEL, *map(score_part, self.layout.scores)] if regression else []
         losses = {one.name for one in self.layout.losses}
         with_constant = {name for name, column in terms if column == CONSTANT and name in losses}
         return Placed(
             weight=self.weight,
-            weight_of_positives=float(self.table(score_part(self.layout.scores[0])).labels.sum()),
-            below={} if regression else {column: table.below for column, table in tables.items()},
-            above={} if regression else {column: table.above for column, table in tables.items()},
+            weight_of_classes=tuple(float(self.class_weights[value]) for value in self.layout.classes),
+            below={column: table.below for column, table in tables.items()},
+            above={column: table.above for column, table in tables.items()},
+            rankings=self._rankings(),
             centres=centres,
             slopes=slopes,
-            constant={name: self.constant(name) if 0 < self.weight < float("inf") else 0.0 for name in with_constant},
+            constant={name: self._constant_or_0(name) for name in with_constant},
             ranks={part: self.table(part).centred_ranks for part in ranked},
         )
+
+    def _rankings(self) -> dict[str, float]:
+        """Return the ROC AUC of each column of scores; 0 where it is not defined."""
+        alone = {places[0]: name for name, places in self.layout.ranked.items() if len(places) == 1}
+        return {
+            column: self._value_or_0(alone[place], model)
+            for model in self.layout.scores
+            for place, column in enumerate(self.layout.columns_of(model))
+            if place in alone
+        }
+
+    def _constant_or_0(self, name: str) -> float | Floats:
+        if 0 < self.weight < float("inf"):
+            return self.constant(name)
+        return np.zeros(len(self.layout.classes)) if len(self.layout.classes) > 1 else 0.0
+
+    def _value_or_0(self, name: str, column: str) -> float:
+        try:
+            return self.value(name, column)[0]
+        except MetricError:
+            return 0.0
+
+    def _tables(self, model: str) -> list[CellTable]:
+        return [self.table(score_part(column)) for column in self.layout.columns_of(model)]
+
+    @property
+    def _labelled(self) -> list[CellTable]:
+        """The tables of the first model: of its rows, as of any other's."""
+        return self._tables(self.layout.scores[0])
+
+    def _of_classes(self, whole: float) -> Floats:
+        """Return what of a whole belongs to each class."""
+        found = [float(table.labels.sum()) for table in self._labelled if self.layout.classes]
+        return np.array([whole - found[0], found[0]] if len(found) == 1 else found)
 
 
 def segments_of(sums: pd.DataFrame, layout: Layout, grids: Grids) -> dict[str, Segment]:
@@ -241,6 +306,12 @@ def pooled_segment(name: str, parts: Sequence[Segment]) -> Segment:
         for part in dict.fromkeys(part for one in parts for part in one.sums)
     }
     return Segment(name=name, layout=parts[0].layout, grids=parts[0].grids, sums=summed)
+
+
+def _mean(found: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the mean of values and that of their bounds."""
+    value, bound = np.mean(np.array(found), axis=0)
+    return float(value), float(bound)
 
 
 def _table(grid: Grid, sums: pd.DataFrame | None, width: int) -> CellTable:

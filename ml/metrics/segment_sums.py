@@ -5,6 +5,7 @@ The second, which knows the result of the first, is `ml.metrics.influence_sums`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ from ml.metrics.quality_metrics import Metric
 from ml.metrics.score_grid import Grid
 from ml.spec.costs import ErrorCosts
 from ml.spec.estimator import Problem
-from ml.spec.target import Target
+from ml.spec.metric_names import class_auc, class_calibration
+from ml.spec.target import MultiClass, Target
 
 Floats = NDArray[np.float64]
 
@@ -30,8 +32,8 @@ AGE_STEPS = 24
 """Steps of a day in which ages are counted."""
 SQUARES, LABEL_SQUARES = "squares", "label squares"
 """Parts: the squared influences of single rows by class, and the labels' squared distances from `centre_of` their grid."""
-POSITIVES = "positives"
-"""Part: the number of rows of class 1, where rows have weights."""
+CLASS_ROWS = "rows of classes"
+"""Part: the number of rows of each class, where rows have weights."""
 CONSTANT = "constant"
 """The score column of a constant prediction, which no batch has."""
 
@@ -43,7 +45,7 @@ class Layout:
     Attributes
     ----------
     scores
-        A column for each model.
+        A column for each model; of several classes what `columns_of` its columns begin with.
     groups, slices
         Columns whose combinations are summed apart, and those whose single values are.
     entities
@@ -82,6 +84,44 @@ class Layout:
         return np.where(np.isfinite(found) & (found >= 0), found, np.inf)
 
     @property
+    def classes(self) -> tuple[int, ...]:
+        """The labels that stand against the rest: class 1 of two, each of several; none of a quantity."""
+        if isinstance(self.problem, MultiClass):
+            return tuple(range(len(self.problem.classes)))
+        return (1,) if self.problem is Problem.BINARY else ()
+
+    def columns_of(self, model: str) -> tuple[str, ...]:
+        """Return the columns of a model's scores: one, or in the order of `classes` one for each of several classes."""
+        return class_columns(model, self.problem) if isinstance(self.problem, MultiClass) else (model,)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of all scores."""
+        return tuple(column for model in self.scores for column in self.columns_of(model))
+
+    def scores_of(self, batch: pd.DataFrame, model: str) -> Floats:
+        """Return a model's scores, shape (rows,), of several classes (rows, classes)."""
+        if not isinstance(self.problem, MultiClass):
+            return numbers(batch, model)
+        return np.asarray(batch[list(self.columns_of(model))].to_numpy(np.float64))
+
+    @cached_property
+    def ranked(self) -> dict[str, tuple[int, ...]]:
+        """The metrics that are a ROC AUC, or the mean of several, to the places of their classes among `classes`."""
+        if not isinstance(self.problem, MultiClass):
+            return {"roc_auc_score": (0,)} if self.problem is Problem.BINARY else {}
+        each = {class_auc(name): (place,) for place, name in enumerate(self.problem.classes)}
+        return {"macro_roc_auc_score": self.classes, **each}
+
+    @cached_property
+    def calibrated(self) -> dict[str, tuple[int, ...]]:
+        """The metrics of calibration to the places of the columns, among those of a model, that they are the mean of."""
+        if not isinstance(self.problem, MultiClass):
+            return {"expected_calibration_error": (0,)}
+        each = {class_calibration(name): (place,) for place, name in enumerate(self.problem.classes)}
+        return {"expected_calibration_error": self.classes, **each}
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of all metrics."""
         return names(self.problem, self.costs)
@@ -114,8 +154,13 @@ class Grids:
         return self.whole if whole else self.slices
 
 
+def class_columns(model: str, problem: MultiClass) -> tuple[str, ...]:
+    """Return the columns of a model's probabilities; of the model ``score`` they are those that predictions have."""
+    return tuple(f"{model}_of_{name}" for name in problem.classes)
+
+
 def score_part(column: str) -> str:
-    """Return the name of the table of a model's scores."""
+    """Return the name of the table of a column of scores."""
     return f"score {column}"
 
 
@@ -141,7 +186,7 @@ def way_part(names: Sequence[str]) -> str:
 
 def gridded_values(batch: pd.DataFrame, layout: Layout) -> dict[str, Floats]:
     """Return the values that get a grid, by the name of their table, for rows with a label."""
-    found = {score_part(name): numbers(batch, name) for name in layout.scores}
+    found = {score_part(name): numbers(batch, name) for name in layout.columns}
     if layout.problem is Problem.REGRESSION:
         labels = numbers(batch, LABEL)
         found[LABEL] = labels
@@ -172,15 +217,18 @@ class FirstPass:
             for whole in (True, False)
         }
         labels, weights = numbers(rows, LABEL), self.layout.weights(rows)
-        columns = {name: self._columns(labels, values, weights) for name, values in gridded.items()}
+        own_labels = self._own_labels(labels)
+        columns = {
+            name: self._columns(own_labels.get(name, labels), values, weights) for name, values in gridded.items()
+        }
         for whole, segments in each_segmentation(batch, self.layout.groups, self.layout.slices):
             own = segments.take(labelled)
             for name, summed in columns.items():
                 yield added(own, name, cells[whole][name], summed)
             for name, values in losses.items():
                 yield added(own, name, None, self._in_first(values))
-            if self.layout.weight and self.layout.problem is Problem.BINARY:
-                yield added(own, POSITIVES, None, self._in_first(labels))
+            if self.layout.weight and self.layout.classes:
+                yield added(own, CLASS_ROWS, labels.astype(np.int64), self._in_first(np.ones(len(rows))))
             yield added(own, DAY, days, self._in_first(np.ones(len(rows))))
             for name in self.layout.counts:
                 yield added(segments, name, None, self._in_first(numbers(batch, name)))
@@ -189,6 +237,15 @@ class FirstPass:
                 old = ~np.isnan(ages)
                 steps = np.ceil(ages[old] * AGE_STEPS).astype(np.int64)
                 yield added(segments.take(old), self.layout.ages, steps, self._in_first(np.ones(steps.size)))
+
+    def _own_labels(self, labels: Floats) -> dict[str, Floats]:
+        """Return the labels that a column of scores is for, by the name of its table: 1 for the rows of its class."""
+        own = [(labels == value).astype(np.float64) for value in self.layout.classes]
+        return {
+            score_part(column): values
+            for model in self.layout.scores
+            for column, values in zip(self.layout.columns_of(model), own, strict=bool(own))
+        }
 
     def _columns(self, labels: Floats, values: Floats, weights: Floats) -> Floats:
         """Return what is summed by the cells of values, shape (rows, values)."""
@@ -203,7 +260,7 @@ class FirstPass:
     def _losses(self, rows: pd.DataFrame) -> dict[str, Floats]:
         labels = numbers(rows, LABEL)
         found = {
-            loss_part(name, one.name): one.row_loss(labels, numbers(rows, name))
+            loss_part(name, one.name): one.row_loss(labels, self.layout.scores_of(rows, name))
             for one in self.layout.losses
             for name in self.layout.scores
             if one.row_loss is not None

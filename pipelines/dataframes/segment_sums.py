@@ -70,7 +70,7 @@ def summarise(
         What the second pass adds up, for the segments that the first has found.
     """
     grids = _grids(rows, layout, key, count)
-    needed = [TIME, LABEL, *layout.scores, *layout.groups, *layout.slices, *layout.entities, *layout.counts]
+    needed = [TIME, LABEL, *layout.columns, *layout.groups, *layout.slices, *layout.entities, *layout.counts]
     selected = rows.select(*dict.fromkeys([*needed, *(name for name in (layout.ages, layout.weight) if name)]))
     segments = segments_of(
         added_up(selected, FirstPass(layout=layout, grids=grids)).toArrow().to_pandas(), layout, grids
@@ -129,7 +129,7 @@ def _grids(rows: DataFrame, layout: Layout, key: str, count: int) -> Grids:
     drawn = rows.where(sampled(F.col(key), share, GRID_SEED)) if share < 1 else rows
     if layout.problem is Problem.REGRESSION:
         drawn = drawn.where(F.col(LABEL).isNotNull())
-    values = gridded_values(drawn.select(LABEL, *layout.scores).toArrow().to_pandas(), layout)
+    values = gridded_values(drawn.select(LABEL, *layout.columns).toArrow().to_pandas(), layout)
     return Grids(
         whole={name: Grid.of(found, CELLS) for name, found in values.items()},
         slices={name: Grid.of(found, SLICE_CELLS) for name, found in values.items()},

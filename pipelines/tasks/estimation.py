@@ -38,10 +38,7 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     windows = windows_to_monitor(since, end, use_case.monitoring.window, use_case.label_due_days)
     count = live_predictions(context, windows[0].start, end).count()
     limit = row_limits.EXACT_ROWS
-    if count > limit and use_case.measured_by_rows:
-        context.say(f"{count:,} predictions, more than {limit:,}: estimated from a {limit / count:.2%} sample of them")
-        rows = _exact_rows(context, windows, end, share=limit / count)
-    elif count > limit:
+    if count > limit:
         context.say(f"{count:,} predictions, more than {limit:,}: estimated from summaries")
         rows = _from_summaries(context, windows, end, count)
     else:
@@ -51,14 +48,9 @@ def estimate(context: Context, *, since: dt.datetime | None, until: dt.datetime 
     return TaskResult(rows=written.rows)
 
 
-def _exact_rows(
-    context: Context, windows: Sequence[Window], end: dt.datetime, *, share: float = 1.0
-) -> list[dict[str, Any]]:
-    """Return the rows of the estimates table, estimated on the predictions themselves, or on a share drawn by key."""
-    joined = predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns)
-    frame = to_pandas(
-        joined if share >= 1 else joined.where(sampled(F.col("request_key"), share, row_limits.SAMPLE_SEED))
-    )
+def _exact_rows(context: Context, windows: Sequence[Window], end: dt.datetime) -> list[dict[str, Any]]:
+    """Return the rows of the estimates table, estimated on the predictions themselves."""
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=context.use_case.kept_columns))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []

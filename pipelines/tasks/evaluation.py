@@ -85,17 +85,18 @@ def evaluation_of(
 ) -> Evaluated:
     """Measure versions on the run's evaluation rows: on the rows themselves, or on summaries where there are too many.
 
-    A policy that resamples needs rows, and so do several classes: then a share of them is evaluated, drawn by their keys.
+    A policy that resamples needs rows: then a share of them is evaluated, drawn by their keys.
     """
     use_case, limit = context.use_case, row_limits.EXACT_ROWS
     stored = part_of(context, EVALUATION)
     count = stored.count()
     if count <= limit:
         return _exactly(context, read_part(context, EVALUATION), versions, champion, seed=seed)
-    if use_case.measured_by_rows or resamples(use_case.gate, use_case.problem):
+    if resamples(use_case.gate, use_case.problem):
         share = limit / count
-        why = "several classes take" if use_case.measured_by_rows else f"policy {use_case.gate.name!r} resamples"
-        context.say(f"{count:,} rows, more than {limit:,}: {why} a {share:.2%} sample")
+        context.say(
+            f"{count:,} rows, more than {limit:,}: policy {use_case.gate.name!r} resamples a {share:.2%} sample"
+        )
         rows = read_part(context, EVALUATION, share=share, seed=seed)
         found = _exactly(context, rows, versions, champion, seed=seed)
         return replace(found, evaluation=replace(found.evaluation, sample_share=share))

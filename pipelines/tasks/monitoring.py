@@ -28,7 +28,7 @@ from ml.monitoring.window_metrics import Predictions
 from ml.profiles.table_profile import Profile
 from pipelines.dataframes.profiling import profile_frame_by
 from pipelines.dataframes.scoring import scores_in
-from pipelines.dataframes.training_rows import requests, sampled
+from pipelines.dataframes.training_rows import requests
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.runner import State
@@ -60,10 +60,7 @@ def measure(context: Context, *, since: dt.datetime | None, until: dt.datetime |
     if not count and not (since is None and until is None):
         _require_predictions(context, windows[0].start, end)
     limit = row_limits.EXACT_ROWS
-    if count > limit and context.use_case.measured_by_rows:
-        context.say(f"{count:,} predictions, more than {limit:,}: a {limit / count:.2%} sample is measured and counted")
-        rows = _exact_rows(context, windows, end, share=limit / count)
-    elif count > limit:
+    if count > limit:
         context.say(f"{count:,} predictions, more than {limit:,}: measured from summaries")
         rows = summarised_rows(context, windows, end, count)
     else:
@@ -89,13 +86,10 @@ def _require_predictions(context: Context, since: dt.datetime, until: dt.datetim
         )
 
 
-def _exact_rows(
-    context: Context, windows: Sequence[Window], end: dt.datetime, *, share: float = 1.0
-) -> list[dict[str, Any]]:
-    """Return the rows of the metrics table, measured on the predictions themselves, or on a share drawn by key."""
+def _exact_rows(context: Context, windows: Sequence[Window], end: dt.datetime) -> list[dict[str, Any]]:
+    """Return the rows of the metrics table, measured on the predictions themselves."""
     kept = tuple(dict.fromkeys((*context.use_case.slices, *context.use_case.clusters.columns)))
-    made = predictions_with_labels(context, windows[0].start, end, inputs=kept)
-    frame = to_pandas(made if share >= 1 else made.where(sampled(F.col("request_key"), share, row_limits.SAMPLE_SEED)))
+    frame = to_pandas(predictions_with_labels(context, windows[0].start, end, inputs=kept))
     # In one order, whatever the engine's: a sum of floating-point numbers depends on it.
     frame = frame.sort_values(["prediction_at", "request_key", "alias"], ignore_index=True)
     rows: list[dict[str, Any]] = []

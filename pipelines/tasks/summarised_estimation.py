@@ -15,7 +15,7 @@ from ml.estimation.summarised_estimates import (
     summarised_estimates,
 )
 from ml.metrics.addends import segment_name
-from ml.metrics.segment_sums import Layout, score_part
+from ml.metrics.segment_sums import Layout
 from ml.monitoring.findings import Window
 from ml.monitoring.summarised_windows import COUNTS
 from pipelines.dataframes.segment_sums import Asked, added_up, summarise
@@ -51,22 +51,10 @@ def summarised(
         made, layout, key="request_key", count=count,
         asked=lambda segments: Asked(segments=segments, quantities=tuple((name, SCORE, None) for name in metrics)),
     )  # fmt: skip
-    grid = summary.grids.whole[score_part(SCORE)]
     known = made.withColumn(KNOWN, F.when(F.col("label").isNotNull(), F.lit(YES)))
-    sums = ExpectedSums(
-        problem=use_case.problem,
-        estimations=estimations,
-        groups=GROUPS,
-        inputs=use_case.inputs,
-        grid=grid,
-        score=SCORE,
-        weight=weight_column(use_case),
-    )
-    expected = expected_of(
-        added_up(known.select(*dict.fromkeys([SCORE, *GROUPS, KNOWN, *use_case.inputs, *sums.weights])), sums)
-        .toArrow()
-        .to_pandas()
-    )
+    grids = summary.grids.whole
+    sums = ExpectedSums(layout=layout, estimations=estimations, inputs=use_case.inputs, grids=grids, score=SCORE)
+    expected = expected_of(added_up(known.select(KNOWN, *sums.columns), sums).toArrow().to_pandas())
     found: list[tuple[Window, str, int, dict[str, int], tuple[Estimate, ...]]] = []
     for window in windows:
         for alias, version in groups_of(summary, window):
@@ -76,7 +64,7 @@ def summarised(
                 "predictions": int(segment.total("predictions")), "labelled": segment.rows,
                 "not_due": int(segment.total("not_due")),
             }  # fmt: skip
-            made_of = Expected(problem=use_case.problem, grid=grid, sums=expected, group=group)
+            made_of = Expected(layout=layout, grids=grids, sums=expected, group=group, score=SCORE)
             errors = summary.errors.get(segment.name)
             estimates = summarised_estimates(made_of, segment, errors, score=SCORE, metrics=metrics)
             found.append((window, alias, version, counts, estimates))

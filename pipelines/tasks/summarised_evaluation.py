@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 from pyspark.sql.types import LongType, StructField, StructType
 
@@ -25,18 +25,17 @@ from ml.evaluation.summarised_evaluation import (
     with_pools,
 )
 from ml.labels.maturity import LabelCounts
-from ml.metrics.segment_sums import Layout
+from ml.metrics.segment_sums import Layout, class_columns
+from ml.metrics.targets import label_values, scores_shape
 from ml.models.prediction import predict
 from ml.monitoring.findings import Window
 from ml.monitoring.summarised_windows import summarised_measurements
 from ml.spec.errors import sentence_of
-from ml.spec.estimator import Problem
-from ml.spec.target import Target
+from ml.spec.target import MultiClass, Target, made_columns, score_columns
 from pipelines.dataframes.scoring import score_frame
 from pipelines.dataframes.segment_sums import Asked, Summary, flag, summarise
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
-from pipelines.scoring.function import SCORE
 from pipelines.tasks.fitting import weight_column
 from pipelines.tasks.measured import EVALUATION, LAST_INSTANT, metrics_rows
 from pipelines.tasks.reference import KEYS_FILE
@@ -123,7 +122,7 @@ def _summarised(
     use_case = context.use_case
     frame = rows
     for number, model in models.items():
-        frame = _scored(context, frame, model).withColumnRenamed(SCORE, score_column(number))
+        frame = _named(_scored(context, frame, model), number, use_case.problem)
     layout = Layout(
         problem=use_case.problem, scores=tuple(map(score_column, models)), slices=use_case.slices,
         entities=use_case.clusters.sampled, day_memory=use_case.clusters.day_memory, costs=use_case.costs,
@@ -143,28 +142,39 @@ def _summarised(
     return summary, made[0]
 
 
+def _named(scored: DataFrame, number: int, problem: Target) -> DataFrame:
+    """Return rows with the scores that metrics read under the names of a version, without what else its model makes."""
+    model = score_column(number)
+    columns = class_columns(model, problem) if isinstance(problem, MultiClass) else (model,)
+    named = dict(zip(score_columns(problem), columns, strict=True))
+    return scored.withColumnsRenamed(named).drop(*(name for name in made_columns(problem) if name not in named))
+
+
 def _scored(context: Context, rows: DataFrame, model: Any) -> DataFrame:
     return score_frame(rows, model, inputs=context.use_case.inputs, problem=context.use_case.problem)
 
 
 def _facts(context: Context, rows: DataFrame, model: Any) -> ScoreFacts:
-    """Return what the scores of a model are like; a score that is no number counts as broken."""
-    score = F.col(SCORE)
-    finite = score.isNotNull() & ~F.isnan(score) & (F.abs(score) < float("inf"))
-    (found,) = (
-        _scored(context, rows.select("request_key", *context.use_case.inputs), model)
-        .agg(
-            F.count(F.lit(1)).alias("rows"), F.sum(flag(~finite)).alias("broken"), F.min(score).alias("lowest"),
-            F.max(score).alias("highest"),
-        )
-        .toArrow()
-        .to_pylist()
-    )  # fmt: skip
+    """Return what the scores of a model are like, of several classes all probabilities; one that is no number is broken."""
+    problem = context.use_case.problem
+    names = score_columns(problem)
+    broken = [~F.coalesce(_is_finite(F.col(name)), F.lit(False)) for name in names]
+    totals = {
+        "rows": F.count(F.lit(1)), **{f"broken {i}": F.sum(flag(one)) for i, one in enumerate(broken)},
+        **{f"lowest {name}": F.min(name) for name in names}, **{f"highest {name}": F.max(name) for name in names},
+    }  # fmt: skip
+    scored = _scored(context, rows.select("request_key", *context.use_case.inputs), model)
+    (found,) = scored.agg(*(value.alias(name) for name, value in totals.items())).toArrow().to_pylist()
     count = int(found["rows"])
     return ScoreFacts(
-        rows=count, shape=(count,), broken=int(found["broken"]), lowest=found["lowest"], highest=found["highest"],
+        rows=count, shape=scores_shape(count, problem), broken=sum(int(found[f"broken {i}"]) for i in range(len(names))),
+        lowest=min(found[f"lowest {name}"] for name in names), highest=max(found[f"highest {name}"] for name in names),
         distinct=0,
     )  # fmt: skip
+
+
+def _is_finite(score: Column) -> Column:
+    return score.isNotNull() & ~F.isnan(score) & (F.abs(score) < float("inf"))
 
 
 def _count(context: Context, rows: DataFrame, versions: Mapping[int, ModelVersion]) -> EvaluatedRows:
@@ -183,8 +193,8 @@ def _count(context: Context, rows: DataFrame, versions: Mapping[int, ModelVersio
         if instant is not None
     }
     wrong = label.isNull() | F.isnan(label) | (F.abs(label) == float("inf"))
-    if context.use_case.problem is Problem.BINARY:
-        wrong = wrong | ~label.isin(0.0, 1.0)
+    if (values := label_values(context.use_case.problem)) is not None:
+        wrong = wrong | ~label.isin(*values.tolist())
     weight = F.col(weight_column(context.use_case)) if context.use_case.weight_in_metrics else F.lit(1.0)
     unsound = weight.isNull() | F.isnan(weight) | (weight < 0) | (weight == float("inf"))
     first = F.crc32(F.col("request_key"))

@@ -18,11 +18,12 @@ from ml.metrics.quality_metrics import MetricError, roc_auc_score
 from ml.metrics.score_grid import CELLS, ROC_AUC_BOUND, SAMPLE_ROWS, CellTable, Grid
 from ml.metrics.segment_errors import Errors, errors_of
 from ml.metrics.segment_summary import Quantity, Segment, segments_of
-from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, gridded_values, way_part
-from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
+from ml.metrics.segment_sums import CONSTANT, LABEL, FirstPass, Grids, Layout, class_columns, gridded_values, way_part
+from ml.metrics.standard_errors import mean_auc_error, mean_delong, mean_error, paired_mean
 from ml.spec.clusters import DAY_MEMORY
-from ml.spec.costs import COST_PER_REQUEST, Costs
+from ml.spec.costs import COST_PER_REQUEST, ClassCosts, Costs, ErrorCosts
 from ml.spec.estimator import Problem
+from ml.spec.target import MultiClass, Target
 
 Floats = NDArray[np.float64]
 SHAPES = ("continuous", "tied", "skewed", "rare", "two")
@@ -30,14 +31,37 @@ WHOLE = segment_name(())
 WEIGHTS = ("", "weight")
 """Columns of weights: all rows count alike, or some not at all and some much."""
 SEEDS = st.integers(0, 2**32 - 1)
-COSTS = Costs(false_positive=1.0, false_negative=2.0)
+COLOURS = MultiClass(classes=("red", "green", "blue"))
+PROBLEMS: tuple[Target, ...] = (*Problem, COLOURS)
+COSTS: dict[Target, ErrorCosts] = {
+    Problem.BINARY: Costs(false_positive=1.0, false_negative=2.0),
+    COLOURS: ClassCosts(
+        amounts={
+            "red": {"green": 1.0, "blue": 2.0}, "green": {"red": 3.0, "blue": 1.0, "green": 0.5},
+            "blue": {"red": 9.0, "green": 4.0},
+        }
+    ),
+}  # fmt: skip
 
 
-def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
+def probabilities(odds: Floats, shape: str) -> Floats:
+    """Probabilities of each class, shape (rows, classes); tied ones come from tied odds."""
+    shaped = {"tied": np.round(odds), "skewed": odds**3, "two": 5.0 * (odds > 0.5)}.get(shape, odds)
+    return np.asarray(np.exp(shaped) / np.exp(shaped).sum(axis=1, keepdims=True))
+
+
+def rows(problem: Target, shape: str, count: int, seed: int) -> pd.DataFrame:
     """Scored rows of two models over some days and stores; one in ten has no label."""
     random = np.random.default_rng(seed)
     normal = random.normal(size=count)
-    if problem is Problem.BINARY:
+    made: dict[str, Floats] = {}
+    if isinstance(problem, MultiClass):
+        labels = random.choice(3, count, p=(0.02, 0.3, 0.68) if shape == "rare" else (0.2, 0.3, 0.5)).astype(float)
+        odds = random.normal(size=(count, 3)) + (np.arange(3) == labels[:, None])
+        for name, found in (("a", odds), ("b", odds + random.normal(size=odds.shape))):
+            made |= dict(zip(class_columns(name, problem), probabilities(found, shape).T, strict=True))
+        scores = normal, normal
+    elif problem is Problem.BINARY:
         chance = 1 / (1 + np.exp(-normal + (3 if shape == "rare" else 0)))
         labels = (random.random(count) < chance).astype(float)
         scores = chance, 1 / (1 + np.exp(-normal - random.normal(size=count)))
@@ -51,17 +75,18 @@ def rows(problem: Problem, shape: str, count: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({
         "prediction_at": pd.DatetimeIndex(days).tz_localize("UTC"),
         LABEL: np.where(random.random(count) < 0.1, np.nan, labels),
-        "a": first, "b": second,
+        **(made or {"a": first, "b": second}),
         "weight": random.choice([0.0, 0.3, 1.0, 2.7, 8.0], count),
         "store": random.integers(0, 15, count).astype(str),
         "kind": random.choice(np.array(["x", "y", None], dtype=object), count),
     })  # fmt: skip
 
 
-def layout_of(problem: Problem, **options: Any) -> Layout:
-    """Two models, one slice column, stores as entities; errors of two classes have costs."""
-    costs = COSTS if problem is Problem.BINARY else None
-    return Layout(problem=problem, scores=("a", "b"), slices=("kind",), entities=("store",), costs=costs, **options)
+def layout_of(problem: Target, **options: Any) -> Layout:
+    """Two models, one slice column, stores as entities; errors of classes have costs."""
+    return Layout(
+        problem=problem, scores=("a", "b"), slices=("kind",), entities=("store",), costs=COSTS.get(problem), **options
+    )
 
 
 def quantities_of(layout: Layout) -> tuple[Quantity, ...]:
@@ -102,10 +127,10 @@ def total_of_squares(sums: pd.DataFrame) -> pd.DataFrame:
     return whole.groupby(["segment", "part", "key"], sort=True, as_index=False).sum()
 
 
-def arrays(batch: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+def arrays(batch: pd.DataFrame, problem: Target) -> tuple[Floats, Floats, Floats]:
     """Labels and both scores of the rows that have a label."""
-    known = batch[batch[LABEL].notna()]
-    return known[LABEL].to_numpy(), known["a"].to_numpy(), known["b"].to_numpy()
+    known, layout = batch[batch[LABEL].notna()], layout_of(problem)
+    return known[LABEL].to_numpy(), layout.scores_of(known, "a"), layout.scores_of(known, "b")
 
 
 def weights_of(batch: pd.DataFrame, weight: str) -> Floats | None:
@@ -124,11 +149,11 @@ def units_of(batch: pd.DataFrame, *, depend: bool) -> Units:
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 @settings(max_examples=6, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), parts=st.integers(1, 6))
 def test_sums_of_parts_merge_to_the_sums_of_the_whole(
-    problem: Problem, weight: str, seed: int, shape: str, parts: int
+    problem: Target, weight: str, seed: int, shape: str, parts: int
 ) -> None:
     """Both passes, whatever the parts and their order."""
     batch = rows(problem, shape, 300, seed)
@@ -145,15 +170,15 @@ def test_sums_of_parts_merge_to_the_sums_of_the_whole(
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), cells=st.sampled_from([8, 40, 2_000]))
-def test_every_metric_is_within_its_bound(problem: Problem, weight: str, seed: int, shape: str, cells: int) -> None:
+def test_every_metric_is_within_its_bound(problem: Target, weight: str, seed: int, shape: str, cells: int) -> None:
     """On coarse grids from half of the rows, of a model and of a constant; with as many cells as values it is equal."""
     batch = rows(problem, shape, 400, seed)
     layout = layout_of(problem, weight=weight)
     segments, _ = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
-    (labels, scores, _), weights = arrays(batch), weights_of(batch, weight)
+    (labels, scores, _), weights = arrays(batch, problem), weights_of(batch, weight)
     for name in layout.names:
         try:
             exact = layout.metric(name).function(labels, scores, weights)
@@ -165,54 +190,64 @@ def test_every_metric_is_within_its_bound(problem: Problem, weight: str, seed: i
         assert abs(value - exact) <= bound + 1e-9 * max(1.0, abs(exact)), name
         if cells > 400:
             assert value == pytest.approx(exact, rel=1e-9, abs=1e-9)
-    for main in ("brier_loss", COST_PER_REQUEST) if problem is Problem.BINARY else ("root_mean_squared_error",):
+    ranked = tuple(layout.ranked) if shape != "rare" else ()
+    for main in ("brier_loss", COST_PER_REQUEST, *ranked) if problem.classes else ("root_mean_squared_error",):
         measured = layout.metric(main)
         expected = measured.function(labels, constant_scores(labels, measured, weights), weights)
         assert segments[WHOLE].value(main, CONSTANT)[0] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-@settings(max_examples=12, deadline=None)
-@given(seed=SEEDS, shape=st.sampled_from(SHAPES), cells=st.sampled_from([8, 40, 2_000]), depend=st.booleans())
+@pytest.mark.parametrize("problem", [Problem.BINARY, COLOURS], ids=str)
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=SEEDS, shape=st.sampled_from(("continuous", "tied", "skewed", "two")), cells=st.sampled_from([8, 40, 2_000]),
+    depend=st.booleans(),
+)  # fmt: skip
 def test_the_errors_of_a_ranking_are_within_four_bounds(
-    weight: str, seed: int, shape: str, cells: int, depend: bool
+    problem: Target, weight: str, seed: int, shape: str, cells: int, depend: bool
 ) -> None:
     """Of each placement at most the share of its own cell is unknown, so of the standard error four times the bound."""
-    batch = rows(Problem.BINARY, shape, 400, seed)
-    layout = layout_of(Problem.BINARY, day_memory=DAY_MEMORY * depend, weight=weight)
+    batch = rows(problem, shape, 400, seed)
+    layout = layout_of(problem, day_memory=DAY_MEMORY * depend, weight=weight)
     segments, errors = summary_of(batch, layout, grids_of(batch, layout, cells, 1.0 if cells > 400 else 0.5))
-    (labels, first, second), weights = arrays(batch), weights_of(batch, weight)
+    (labels, first, second), weights = arrays(batch, problem), weights_of(batch, weight)
     days = units_of(batch, depend=depend).without_entities()
-    bound = segments[WHOLE].value("roc_auc_score", "a")[1]
-    exact = roc_auc_error(labels, first, days, weights)
-    found = errors[WHOLE].variance(("roc_auc_score", "a", None), entities=False)
-    assert abs(found.standard_error - exact.standard_error) <= 4 * np.sqrt(2) * bound + 1e-9
-    both = bound + segments[WHOLE].value("roc_auc_score", "b")[1]
-    compared = delong(labels, first, second, groups=days, weights=weights)
-    difference = errors[WHOLE].difference(("roc_auc_score", "a", "b"), by_unit=True, entities=False)
-    assert abs(difference.value - compared.value) <= both + 1e-9
-    assert abs(difference.standard_error - compared.standard_error) <= 4 * np.sqrt(2) * both + 1e-9
+    for name in layout.ranked:
+        rankings = layout.metric(name).rankings
+        assert rankings is not None
+        bound = segments[WHOLE].value(name, "a")[1]
+        exact = mean_auc_error(rankings(labels, first), days, weights)
+        found = errors[WHOLE].variance((name, "a", None), entities=False)
+        assert abs(found.standard_error - exact.standard_error) <= 4 * np.sqrt(2) * bound + 1e-9
+        both = bound + segments[WHOLE].value(name, "b")[1]
+        compared = mean_delong(rankings(labels, first), rankings(labels, second), groups=days, weights=weights)
+        difference = errors[WHOLE].difference((name, "a", "b"), by_unit=True, entities=False)
+        assert abs(difference.value - compared.value) <= both + 1e-9
+        assert abs(difference.standard_error - compared.standard_error) <= 4 * np.sqrt(2) * both + 1e-9
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)
-@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 @settings(max_examples=8, deadline=None)
 @given(seed=SEEDS, shape=st.sampled_from(SHAPES), depend=st.booleans())
 def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
-    problem: Problem, weight: str, seed: int, shape: str, depend: bool
+    problem: Target, weight: str, seed: int, shape: str, depend: bool
 ) -> None:
     """Days that depend, stores and both; alone, as differences, and by single rows; degrees of freedom and clusters."""
     batch = rows(problem, shape, 300, seed)
     layout = layout_of(problem, day_memory=DAY_MEMORY * depend, weight=weight)
     _, errors = summary_of(batch, layout, grids_of(batch, layout, 5_000))
-    (labels, first, second), weights = arrays(batch), weights_of(batch, weight)
+    (labels, first, second), weights = arrays(batch, problem), weights_of(batch, weight)
     units = units_of(batch, depend=depend)
     for name in {quantity[0] for quantity in quantities_of(layout)}:
         metric = layout.metric(name)
-        if metric.row_loss is None:
-            alone = roc_auc_error(labels, first, units, weights)
-            compared = [delong(labels, first, second, groups=groups, weights=weights) for groups in (units, None)]
+        if metric.rankings is not None:
+            ranked, against = metric.rankings(labels, first), metric.rankings(labels, second)
+            alone = mean_auc_error(ranked, units, weights)
+            compared = [mean_delong(ranked, against, groups=groups, weights=weights) for groups in (units, None)]
         else:
+            assert metric.row_loss is not None
             losses = metric.row_loss(labels, first), metric.row_loss(labels, second)
             alone = mean_error(losses[0], units, root=metric.root, weights=weights)
             compared = [
@@ -229,9 +264,9 @@ def test_with_a_cell_for_each_value_all_errors_equal_those_of_the_rows(
             assert difference.degrees_of_freedom == pytest.approx(expected.degrees_of_freedom, rel=1e-6)
 
 
-@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
 @pytest.mark.parametrize("wrong", [-1.0, np.inf, np.nan, 0.0])
-def test_metrics_are_not_defined_where_a_weight_is_none_or_all_are_0(problem: Problem, wrong: float) -> None:
+def test_metrics_are_not_defined_where_a_weight_is_none_or_all_are_0(problem: Target, wrong: float) -> None:
     """As on rows, and only in the segments that have such a row."""
     batch = rows(problem, "continuous", 300, 5)
     chosen = (batch["kind"] == "x") & (batch.index % 7 == 0 if wrong else True)
@@ -251,7 +286,7 @@ def test_metrics_are_not_defined_where_a_weight_is_none_or_all_are_0(problem: Pr
 def test_the_stated_bound_holds_for_every_distribution_of_scores(shape: str) -> None:
     """On the grid that the tasks use; the error itself is a hundredth of the bound and less."""
     batch = rows(Problem.BINARY, shape, 400_000, 3)
-    labels, scores, _ = arrays(batch)
+    labels, scores, _ = arrays(batch, Problem.BINARY)
     drawn = np.random.default_rng(1).choice(scores, SAMPLE_ROWS, replace=False)
     grid = Grid.of(drawn, CELLS)
     cells = grid.cell_of(scores)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ml.evaluation.record import Evaluation
 from ml.metrics.metric_table import measure
+from ml.metrics.score_grid import ROC_AUC_BOUND
 from ml.models.fitting import fit
 from ml.models.prediction import predict
 from ml.monitoring.findings import ALL_ROWS
@@ -34,9 +35,15 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
-from pipelines.tasks import row_limits
-from pipelines.tasks.evaluation import evaluation_of
+from pipelines.tasks import estimation, monitoring, row_limits
 from pipelines.tasks.skew import skew
+from tests.pipelines.tasks.both_ways import (
+    assert_equal_evaluations,
+    assert_equal_verdicts,
+    assert_equal_within,
+    evaluated_both_ways,
+    measured,
+)
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
 from tests.pipelines.template_use_case import BANDS_OF_MINUTES, template_use_case
 from tests.pipelines.use_case_runs import rows_of, run_job
@@ -222,18 +229,66 @@ def test_the_probability_of_the_predicted_class_is_explained(
     assert f"score of {asked[0][PREDICTED_CLASS]} {asked[0]['score']:.4f}" in " ".join(capsys.readouterr().out.split())
 
 
-def test_above_the_row_limit_a_sample_is_evaluated(
+def test_the_gate_judges_several_classes_from_summaries_as_from_rows(
     declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Summaries have one score a row; the run says why, and the evaluation records the share."""
-    (first, _), said = evaluations(lakehouse, declared), list[str]()
-    monkeypatch.setattr(row_limits, "EXACT_ROWS", 400)
-    context = Context(lakehouse=lakehouse, use_case=declared, run_id=first.evaluation_id, now=TRAINED, say=said.append)
-    versions = {v.number: v for v in lakehouse.models.versions(declared.model) if v.number in (1, 2)}
-    found = evaluation_of(context, versions, None, seed=0).evaluation
-    assert found.sample_share == pytest.approx(400 / first.rows)
-    assert found.rows < 0.8 * first.rows
-    assert "several classes take a" in said[0]
+    """Beside a champion and on slices: every metric of every class, every error, every reason of the verdict."""
+    _, second = evaluations(lakehouse, declared)
+    context = Context(
+        lakehouse=lakehouse, use_case=declared, run_id=second.evaluation_id, now=NEXT, say=lambda _line: None
+    )
+    exact, found, rows, again = evaluated_both_ways(context, monkeypatch, second.champion)
+    assert (found.problem, found.sample_share) == (BANDS, None)
+    assert found.metric_bound is not None
+    assert found.metric_bound <= ROC_AUC_BOUND
+    # A batch of other rows may round a probability otherwise, which decides between two that are all but equal.
+    assert_equal_evaluations(exact, found, 1e-3, whole=1e-5)
+    assert_equal_verdicts(exact, found, GATE, 1e-3)
+    assert {one["metric"] for one in again} == set(metric_names(BANDS, None))
+    assert len(rows) == len(again)
+    for one, other in zip(rows, again, strict=True):
+        assert_equal_within(one, other, 1e-3, (one["model_version"], one["metric"], one["slice_value"]))
+
+
+def test_monitoring_of_several_classes_from_summaries_records_what_the_rows_give(
+    declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every metric of every class with its error, by window, version and slice."""
+    exact, said = measured(lakehouse, declared, "metrics"), list[str]()
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id="again", now=SCORED, say=said.append)
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 300)
+    monitoring.measure(context, since=None, until=SCORED)
+    assert "measured from summaries" in said[0]
+    found = measured(lakehouse, declared, "metrics")
+    assert found.keys() == exact.keys()
+    assert {class_auc(name) for name in BANDS.classes} <= {key[3] for key in exact if key[1] == CHAMPION}
+    for key, row in exact.items():
+        assert_equal_within(row, found[key], 1e-3, key)
+
+
+def test_estimates_of_several_classes_from_summaries_are_those_of_the_rows(
+    declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is expected of each class, without labels, and what was realised."""
+    context = Context(lakehouse=lakehouse, use_case=declared, run_id="again", now=SCORED, say=lambda _line: None)
+    exact, said = measured(lakehouse, declared, "estimates"), list[str]()
+    learned = vars(estimation)["_learned"]
+
+    def from_all_rows(context: Context, number: int) -> Any:
+        """Learn about a version as before: from a share of its rows something else would be learned."""
+        with monkeypatch.context() as patch:
+            patch.setattr(row_limits, "EXACT_ROWS", 5_000_000)
+            return learned(context, number)
+
+    monkeypatch.setattr(estimation, "_learned", from_all_rows)
+    monkeypatch.setattr(row_limits, "EXACT_ROWS", 300)
+    estimation.estimate(replace(context, say=said.append), since=None, until=SCORED)
+    assert "estimated from summaries" in said[0]
+    found = measured(lakehouse, declared, "estimates")
+    assert found.keys() == exact.keys()
+    assert {class_auc(name) for name in BANDS.classes} <= {key[3] for key in exact}
+    for key, row in exact.items():
+        assert_equal_within(row, found[key], 1e-3, key)
 
 
 def test_scored_inputs_are_compared_with_trained_ones(declared: UseCase, lakehouse: Lakehouse) -> None:

@@ -31,9 +31,13 @@ from pipelines.explanation import explain_requests
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.writing import write_report
-from pipelines.tasks import row_limits
-from pipelines.tasks.evaluation import evaluation_of
 from tests.pipelines.flight_files import write_all
+from tests.pipelines.tasks.both_ways import (
+    assert_equal_evaluations,
+    assert_equal_verdicts,
+    assert_equal_within,
+    evaluated_both_ways,
+)
 from tests.pipelines.template_use_case import BANDS_OF_MINUTES, template_use_case
 from tests.pipelines.use_case_runs import rows_of, run_job
 
@@ -252,20 +256,22 @@ def test_page_and_card_show_the_cost_of_a_request(declared: UseCase, lakehouse: 
     assert COSTS.sentence in card
 
 
-def test_above_the_row_limit_a_sample_is_evaluated(
+def test_the_gate_judges_the_money_of_several_classes_from_summaries(
     declared: UseCase, lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several classes take rows; the record says the share, and has the cost."""
-    (first, _), said = evaluations(lakehouse, declared), list[str]()
-    monkeypatch.setattr(row_limits, "EXACT_ROWS", 400)
-    context = Context(lakehouse=lakehouse, use_case=declared, run_id=first.evaluation_id, now=TRAINED, say=said.append)
-    versions = {1: lakehouse.models.version(declared.model, 1)}
-    found = evaluation_of(context, versions, None, seed=0).evaluation
-    assert found.sample_share == pytest.approx(400 / first.rows)
-    assert found.contender(1).metrics[COST_PER_REQUEST] == pytest.approx(
-        first.contender(1).metrics[COST_PER_REQUEST], rel=0.25
+    """The cost is a mean over rows, so it and its errors are those of the rows, of the constant decision too."""
+    _, second = evaluations(lakehouse, declared)
+    context = Context(
+        lakehouse=lakehouse, use_case=declared, run_id=second.evaluation_id, now=NEXT, say=lambda _line: None
     )
-    assert found.costs == COSTS
+    exact, found, rows, again = evaluated_both_ways(context, monkeypatch, second.champion)
+    assert (found.costs, found.sample_share, found.metric_bound) == (COSTS, None, 0.0)
+    assert_equal_evaluations(exact, found, 1e-3, whole=1e-5)
+    assert_equal_verdicts(exact, found, GATE, 1e-3, COSTS)
+    money = [(one, other) for one, other in zip(rows, again, strict=True) if one["metric"] == COST_PER_REQUEST]
+    assert money
+    for one, other in money:
+        assert_equal_within(one, other, 1e-9, (one["model_version"], one["slice_value"]))
 
 
 def test_noise_makes_no_champion_that_seems_to_save_money(declared: UseCase) -> None:
