@@ -6,6 +6,7 @@ does not have, and overwrites a whole table where one partition was meant.
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class DeltaFiles:
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self._spark = spark
         self._folder = folder
-        self._opened: dict[tuple[str, int, int], DeltaTable] = {}
+        self._opened: dict[tuple[str, int], _Opened] = {}
 
     def accept(self, rows: DataFrame | pa.Table) -> pa.Table:
         """Return rows as Arrow: computed once, so what was checked is what is written."""
@@ -187,13 +188,33 @@ class DeltaFiles:
         """
         path = self._path(table)
         delta_upkeep.remove_hint(path)
-        log = Path(path, "_delta_log").stat().st_ino  # differs if the table was removed and created again
-        place = (path, log, threading.get_ident())
-        if place in self._opened:
-            self._opened[place].update_incremental()
-        else:
-            self._opened[place] = DeltaTable(path)
-        return self._opened[place]
+        place = (path, threading.get_ident())
+        known = self._opened.get(place)
+        if known is not None and known.commit == _commit_file(path, known.version):
+            known.table.update_incremental()
+        else:  # for the first time, or the table was removed and created again
+            known = _Opened(table=DeltaTable(path))
+        version = int(known.table.version())
+        self._opened[place] = _Opened(table=known.table, version=version, commit=_commit_file(path, version))
+        return known.table
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A table whose log was read up to a version, and what the file of that commit was."""
+
+    table: DeltaTable
+    version: int = 0
+    commit: tuple[int, int] | None = None
+
+
+def _commit_file(path: str, version: int) -> tuple[int, int] | None:
+    """Return by what the file of a commit is told from that of another table in its place; None if it is gone."""
+    try:
+        found = Path(path, "_delta_log", f"{version:020}.json").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _same_key(table: Table, rows: pa.Table) -> str:

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import shutil
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -400,3 +401,15 @@ def test_a_writer_gives_up_after_eight_conflicts(embedded_lakehouse: Lakehouse, 
         tables.append_once(sensors, rows(sensors, {"floor": 1}), batch_id="one")
     assert len(attempts) == len(waits) + 1 == 8
     assert all(later > earlier for earlier, later in zip(waits, waits[2:], strict=False))
+
+
+def test_a_table_that_was_removed_and_made_again_is_another_one(
+    embedded_lakehouse: Lakehouse, sensors: Table, tmp_path: Path
+) -> None:
+    """Whatever number the file system gives to its folder, and whether it has fewer commits or as many."""
+    for lives in (5, 1, 1, 3, 5):
+        for number in range(lives):
+            embedded_lakehouse.tables.merge(sensors, rows(sensors, {"sensor": f"s{number}"}))
+        found = stored(embedded_lakehouse, sensors, "sensor")
+        assert sorted(found) == [(f"s{number}",) for number in range(lives)]
+        shutil.rmtree(tmp_path / "dev" / "tables" / sensors.schema / sensors.name)
