@@ -40,7 +40,7 @@ def with_table(owner: UseCase, change: Callable[[Table], Table], **more: object)
     used = {name: given for name, given in lookup.columns.items() if name in [one.name for one in table.columns]}
     names = tuple(owner.numeric_inputs if used else owner.numeric_inputs[:-1])
     lookups = (replace(lookup, table=table, columns=used),) if used else ()
-    return replace(owner, features=(replace(feature, table=table, **more),), lookups=lookups, numeric_inputs=names)  # type: ignore[arg-type]
+    return replace(owner, features=(replace(feature, table=table, **more),), lookups=lookups, numeric_inputs=names)  # type: ignore[arg-type] # fields by name
 
 
 def test_what_a_reader_relies_on_and_the_owner_declares_is_no_mistake(pair: Teams) -> None:
@@ -116,7 +116,7 @@ def test_a_shared_table_needs_a_promise_and_words(pair: Teams) -> None:
         ({"table": replace(feature.table, layer=Layer.FEATURES)}, "declare the table with Layer.SHARED"),
     ):
         with pytest.raises(DeclarationError, match=re.escape(said)):
-            replace(feature, **change)  # type: ignore[arg-type]
+            replace(feature, **change)  # type: ignore[arg-type] # fields by name
     labels = pair[0].labels
     with pytest.raises(DeclarationError, match="sources and labels stay its own"):
         replace(
@@ -233,7 +233,7 @@ def test_what_the_command_prints_for_a_reader_is_what_a_reader_declares(
     assert run_program(PROGRAM, ["features", "routes.route_history", "--column", "mean_minutes_7d"]) == 0
     names: dict[str, object] = {}
     exec("from pipelines.api import *\n" + capsys.readouterr().out, names)  # noqa: S102 - the printed declaration is what is tested
-    (shared,) = names["SHARED_FEATURES"]  # type: ignore[misc]
+    (shared,) = names["SHARED_FEATURES"]  # type: ignore[misc] # a tuple
     lookup = replace(reader.lookups[0], table=shared.table)
     again = replace(reader, shared_features=(shared,), lookups=(lookup,))
     assert sharing_mistakes((owner, again)) == []
