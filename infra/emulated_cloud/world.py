@@ -1,6 +1,8 @@
 """What exists in the emulated cloud: identities, documents, and who belongs to what."""
 
+import base64
 import itertools
+import json
 import secrets
 import threading
 import time
@@ -16,6 +18,8 @@ Json = dict[str, Any]
 Store = dict[str, Json]
 
 ADMINS, USERS, ACCOUNT_USERS = "admins", "users", "account users"
+TOKEN_SECONDS = 24 * 3600
+"""How long a token says that it lasts; it is accepted for as long as the world is."""
 USER, SERVICE_PRINCIPAL, GROUP = "Users", "ServicePrincipals", "Groups"
 
 
@@ -134,8 +138,22 @@ class World:
         return time.time_ns() // 1_000_000
 
     def issue_token(self, caller: Caller) -> str:
-        """Return a new bearer token of an identity."""
-        token = f"dapi{secrets.token_hex(16)}"
+        """Return a new bearer token of an identity: an access token of Entra, which clients read for who they are.
+
+        The claims are those of https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference. The
+        signature is a secret of this world: it alone knows the token again, and nobody else has to.
+        """
+        now = self.now() // 1000
+        who = (
+            {"idtyp": "app", "appid": caller.principal, "app_displayname": caller.name}
+            if caller.kind == SERVICE_PRINCIPAL
+            else {"idtyp": "user", "upn": caller.principal}
+        )
+        claims = {
+            "iss": f"https://sts.windows.net/{self.site.tenant}/", "tid": self.site.tenant, "ver": "1.0", "iat": now,
+            "exp": now + TOKEN_SECONDS, "oid": caller.object_id, "sub": caller.object_id, **who,
+        }  # fmt: skip
+        token = f"{_segment({'typ': 'JWT', 'alg': 'HS256'})}.{_segment(claims)}.{secrets.token_urlsafe(32)}"
         self.tokens[token] = caller
         return token
 
@@ -190,3 +208,8 @@ def _group(document: Json) -> str | None:
 
 
 PRINCIPAL_NAMES = (USER, SERVICE_PRINCIPAL, GROUP)
+
+
+def _segment(content: Json) -> str:
+    """Return a part of a JSON Web Token (RFC 7515, section 2: base64url without padding)."""
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()

@@ -38,7 +38,7 @@ def run_environment(folder: Path, stacks: Iterable[SynthesizedStack], *, cache: 
     """
     stacks = list(stacks)
     files = {}
-    for source in sorted({str(p["source"]) for stack in stacks for p in stack.providers.values()}):
+    for source in sources_of(stacks):
         address, schemas = address_of(source), schemas_of(source, stacks, cache=cache, states=folder / "state")
         files[address] = folder / "schemas" / f"{address.rsplit('/', 1)[-1]}.json"
         files[address].parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,11 @@ def schemas_of(
     schemas = _slice(address_of(source).rsplit("/", 1)[-1], stacks, cache, states)
     _require_version(source, str(schemas["version"]), stacks)
     return schemas
+
+
+def sources_of(stacks: Iterable[SynthesizedStack]) -> list[str]:
+    """Return the sources of all providers that some stacks require, in order."""
+    return sorted({str(provider["source"]) for stack in stacks for provider in stack.providers.values()})
 
 
 def address_of(source: str) -> str:

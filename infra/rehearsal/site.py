@@ -13,7 +13,8 @@ from infra.emulated_cloud.prepared import new_cloud
 from infra.emulated_cloud.server import Addresses, served
 from infra.emulated_cloud.world import Site
 from infra.emulated_compute.compute import computing
-from infra.loader.mirror import loader_mirror
+from infra.loader.mirror import Providers, loader_mirror
+from infra.loader.mirrored import mirrored
 from infra.rehearsal import sign_in
 from infra.rehearsal.company import AGENT_ADDRESS
 from infra.terraform_cli.synthesized import SynthesizedStack
@@ -97,20 +98,21 @@ def signed_out(addresses: Addresses, site: Site, folder: Path) -> dict[str, str]
 
 @contextmanager
 def _providers(stacks: Mapping[str, SynthesizedStack], folder: Path) -> Iterator[tuple[Path, str]]:
-    """Find the real providers, or let the loader stand for them; say which in one line."""
-    named = os.environ.get("TF_CLI_CONFIG_FILE", "")
-    if named and "mirror" in (Path(named).read_text(encoding="utf-8") if Path(named).is_file() else ""):
-        yield Path(named), f"Terraform's providers are the real ones of the mirror in {named}."
-        return
+    """Let the loader stand for the providers that are not at hand; say which in one line."""
     folder.mkdir(parents=True, exist_ok=True)
-    with loader_mirror(stacks.values(), folder) as configuration:
-        yield (
-            configuration,
-            (
-                "Terraform's providers are not at hand (TF_CLI_CONFIG_FILE names no mirror): our loader creates the Databricks "
-                "objects, and the values of all other Azure resources are made up."
-            ),
-        )
+    with loader_mirror(stacks.values(), folder, mirrored(os.environ.get("TF_CLI_CONFIG_FILE", ""))) as providers:
+        yield providers.configuration, providers_told(providers)
+
+
+def providers_told(providers: Providers) -> str:
+    """Return which providers are real and what the loader does for the others, in one line."""
+    real, loaded = (", ".join(names) for names in (providers.real, providers.loaded))
+    if not loaded:
+        return f"Terraform's providers are the real ones of the mirror in {providers.configuration}: {real}."
+    made_up = "creates the Databricks objects, and the values of all other Azure resources are made up"
+    if not real:
+        return f"Terraform's providers are not at hand (TF_CLI_CONFIG_FILE names no mirror): our loader {made_up}."
+    return f"Terraform's providers {real} are real; our loader stands for {loaded}: it {made_up}."
 
 
 def _write_az(program: Path) -> None:

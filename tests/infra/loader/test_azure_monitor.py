@@ -67,10 +67,10 @@ def place(estate_with_telemetry: Mapping[str, Stack], tmp_path_factory: pytest.T
     folder, site = tmp_path_factory.mktemp("monitor"), Site()
     synthesize(list(estate_with_telemetry.values()), folder / "cdktf.out")
     stack, cloud = of_monitor(read_stacks(folder / "cdktf.out")[STACK]), new_cloud(site)
-    with served(cloud, folder / "cloud") as addresses, loader_mirror([stack], folder) as configuration:
+    with served(cloud, folder / "cloud") as addresses, loader_mirror([stack], folder) as providers:
         variables = {
             **signed_out(addresses, site, folder), sign_in.IDENTITY: principal_of("dev", 1).principal,
-            "TF_CLI_CONFIG_FILE": str(configuration),
+            "TF_CLI_CONFIG_FILE": str(providers.configuration),
         }  # fmt: skip
         found = Place(cloud=cloud, stack=stack, variables=variables)
         initialised = found.run("init", "-input=false")

@@ -80,9 +80,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     }
     (folder / "stack").mkdir()
     described = SynthesizedStack(name="dev-workspace", folder=folder / "stack", content=stack("first"))
-    with served(cloud, folder / "cloud") as addresses, loader_mirror([described], folder) as configuration:
+    with served(cloud, folder / "cloud") as addresses, loader_mirror([described], folder) as providers:
         variables = {
-            **signed_out(addresses, site, folder), sign_in.IDENTITY: DEV, "TF_CLI_CONFIG_FILE": str(configuration),
+            **signed_out(addresses, site, folder), sign_in.IDENTITY: DEV, "TF_CLI_CONFIG_FILE": str(providers.configuration),
         }  # fmt: skip
         found = Place(cloud=cloud, folder=folder / "stack", variables=variables)
         found.write(stack("first"))
