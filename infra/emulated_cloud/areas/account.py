@@ -162,7 +162,7 @@ def _read_workspace(call: Call) -> Json:
 
 def _change_workspace(call: Call) -> Json:
     _workspace(call).update(copy.deepcopy(call.fields))
-    return {}
+    return _read_workspace(call)
 
 
 def _list_workspaces(call: Call) -> CloudAnswer:
