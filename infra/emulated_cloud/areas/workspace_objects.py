@@ -11,7 +11,7 @@ import time
 from infra.emulated_cloud.areas.object_permissions import holds_level
 from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, ServiceRule, endpoints, not_found
 from infra.emulated_cloud.collections_of import Collection, long_hexadecimal, text_number, unique
-from infra.emulated_cloud.world import Json
+from infra.emulated_cloud.world import USER, Json
 
 
 def timestamp() -> str:
@@ -40,9 +40,13 @@ def _compact(text: str) -> str:
 
 
 def _alert(call: Call, document: Json) -> Json:
+    """Return what the service adds to an alert; ``run_as_user_name``, which `run_as` replaces, stays as it was asked for."""
     now = timestamp()
-    return {"create_time": now, "update_time": now, "lifecycle_state": "ACTIVE", "owner_user_name": call.caller.principal,
-            "run_as_user_name": (document.get("run_as") or {}).get("service_principal_name", call.caller.principal)}  # fmt: skip
+    kind = "user_name" if call.caller.kind == USER else "service_principal_name"
+    return {
+        "create_time": now, "update_time": now, "lifecycle_state": "ACTIVE", "owner_user_name": call.caller.principal,
+        "effective_run_as": document.get("run_as") or {kind: call.caller.principal},
+    }  # fmt: skip
 
 
 def _endpoint(call: Call, document: Json) -> Json:
