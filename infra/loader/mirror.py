@@ -40,9 +40,7 @@ class Providers:
 
 
 @contextmanager
-def loader_mirror(
-    stacks: Iterable[SynthesizedStack], folder: Path, at_hand: Mirrored = NOTHING
-) -> Iterator[Providers]:
+def loader_mirror(stacks: Iterable[SynthesizedStack], folder: Path, at_hand: Mirrored = NOTHING) -> Iterator[Providers]:
     """Let Terraform find the loader in place of each provider of some stacks that is not at hand, while the context lasts.
 
     Parameters

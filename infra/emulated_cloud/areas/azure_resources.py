@@ -215,11 +215,32 @@ def _provider(call: Call) -> Json:
     }
 
 
+def _subscriptions(call: Call) -> dict[str, Json]:
+    tenant = call.world.site.tenant
+    return {
+        identity: {"id": f"/subscriptions/{identity}", "subscriptionId": identity, "displayName": environment,
+                   "state": "Enabled", "tenantId": tenant, "managedByTenants": []}
+        for environment, identity in call.world.site.subscriptions
+    }  # fmt: skip
+
+
+def _list_subscriptions(call: Call) -> Json:
+    """Answer the subscriptions in which the caller holds a role, at whatever scope.
+
+    https://learn.microsoft.com/en-us/rest/api/resources/subscriptions/list
+    """
+    held = [
+        one["scope"] for one in call.world.store("azure", ASSIGNMENTS).values()
+        if one["principalId"] == call.caller.object_id
+    ]  # fmt: skip
+    shown = [one for one in _subscriptions(call).values() if any(_is_within(scope, one["id"]) for scope in held)]
+    return {"value": shown, "count": {"type": "Total", "value": len(shown)}}
+
+
 def _subscription(call: Call) -> Json:
-    for environment, identity in call.world.site.subscriptions:
-        if identity == call.arguments["id"]:
-            return {"id": call.path, "subscriptionId": identity, "displayName": environment, "state": "Enabled",
-                    "tenantId": call.world.site.tenant}  # fmt: skip
+    found = _subscriptions(call).get(call.arguments["id"])
+    if found is not None:
+        return found
     raise CloudRefusalError(
         404, "SubscriptionNotFound", f"The subscription '{call.arguments['id']}' could not be found."
     )
@@ -241,6 +262,7 @@ def _empty(call: Call) -> Json:
 
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
+    "GET /subscriptions": _list_subscriptions,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
     "GET /subscriptions/{id}/providers/{name}": _provider,
