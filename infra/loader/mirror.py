@@ -1,6 +1,7 @@
 """A mirror of providers for Terraform in which the loader stands for each that is not at hand, and the process behind it."""
 
 import json
+import platform
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,9 @@ from infra.offline.run_environment import address_of, schemas_of, sources_of
 from infra.offline.schemas import Schemas
 from infra.terraform_cli.synthesized import SynthesizedStack
 
-PLATFORM = "linux_amd64"
+MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
+PLATFORM = f"{platform.system().lower()}_{MACHINES.get(platform.machine(), platform.machine())}"
+"""Terraform's name of this machine's kind, as `terraform version` prints it."""
 LAUNCHER = Path(__file__).with_name("launcher.py")
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import mlflow
 import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
@@ -17,12 +18,22 @@ from databricks.sdk.errors import NotFound, PermissionDenied
 from databricks.sdk.service.catalog import CatalogIsolationMode, PermissionsChange, Privilege, VolumeType
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobRunAs, JobSettings, PythonWheelTask, Task, TaskDependency
-from databricks.sdk.service.sql import StatementState
+from databricks.sdk.service.provisioning import Workspace
+from databricks.sdk.service.sql import (
+    AlertV2,
+    AlertV2Evaluation,
+    AlertV2OperandColumn,
+    AlertV2RunAs,
+    ComparisonOperator,
+    CronSchedule,
+    StatementState,
+)
 from databricks.sdk.service.workspace import AclPermission
 
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.prepared import ANALYST, new_cloud
 from infra.emulated_cloud.server import Addresses, served
+from infra.emulated_cloud.world import Site
 
 DEV = "aaaaaaaa-0000-4000-8000-000000000001"
 
@@ -188,6 +199,61 @@ def test_files_of_a_volume_are_bytes_that_come_back(dev: WorkspaceClient) -> Non
     dev.files.delete(path)
     with pytest.raises(NotFound):
         dev.files.download(path)
+
+
+def test_a_file_that_comes_in_chunks_is_whole_and_keeps_its_time(
+    dev: WorkspaceClient, addresses: Addresses, tokens: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the provider sends what it reads from a file; another time would be a change by somebody else."""
+    dev.volumes.create("shop", "bronze", "wheels", VolumeType.MANAGED)
+    path, parts = "/Volumes/shop/bronze/wheels/one.whl", [b"first" * 10_000, b"", b"second\r\n0\r\n\r\n"]
+    connection = http.client.HTTPConnection(addresses.hosts["dev"].removeprefix("http://"))
+    signed = {"Authorization": f"Bearer {tokens['identities']['dev']['token']}"}
+    connection.request(
+        "PUT", f"/api/2.0/fs/files{path}", iter([one for one in parts if one]), signed, encode_chunked=True
+    )
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (204, b"")
+    contents = dev.files.download(path).contents
+    assert contents is not None
+    assert contents.read() == b"".join(parts)
+    written = dev.files.get_metadata(path).last_modified
+    monkeypatch.setattr("email.utils.formatdate", lambda *_, **_options: "Sat, 01 Jan 2050 00:00:00 GMT")
+    assert dev.files.get_metadata(path).last_modified == written
+
+
+def test_an_alert_says_who_it_runs_as_where_it_was_told(dev: WorkspaceClient) -> None:
+    """``run_as_user_name`` stays empty: the provider does not expect an answer to what was not asked."""
+    asked = AlertV2(
+        display_name="silent", query_text="SELECT 1 AS one", warehouse_id="w",
+        evaluation=AlertV2Evaluation(source=AlertV2OperandColumn(name="one"), comparison_operator=ComparisonOperator.EQUAL),
+        schedule=CronSchedule(quartz_cron_schedule="0 0 8 * * ?", timezone_id="UTC"),
+    )  # fmt: skip
+    made = dev.alerts_v2.create_alert(asked)
+    assert (made.run_as_user_name, made.run_as) == (None, None)
+    assert made.effective_run_as == AlertV2RunAs(service_principal_name=DEV)
+
+
+def test_a_workspace_that_is_changed_is_answered_with_its_number(addresses: Addresses, tokens: dict[str, Any]) -> None:
+    """Clients wait for the workspace of the answer to run."""
+    person, number = tokens["identities"]["person"]["token"], 1_000_000_000_000_001
+    account = AccountClient(
+        host=addresses.hosts["account"], account_id=tokens["account_id"], token=person, auth_type="pat"
+    )
+    wanted = Workspace(network_connectivity_config_id="connected")
+    changed = account.workspaces.update(number, wanted, update_mask="network_connectivity_config_id").result()
+    assert (changed.workspace_id, changed.network_connectivity_config_id) == (number, "connected")
+
+
+def test_a_token_says_who_holds_it_and_is_known_to_its_cloud_alone(tokens: dict[str, Any]) -> None:
+    """Clients read the claims; the same claims with another signature are nobody."""
+    token = tokens["identities"]["dev"]["token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["appid"], claims["idtyp"], claims["tid"]) == (DEV, "app", Site().tenant)
+    person = jwt.decode(tokens["identities"]["person"]["token"], options={"verify_signature": False})
+    assert (person["upn"], person["idtyp"]) == ("person@meridian-air.example", "user")
+    forged = token.rpartition(".")[0] + ".c2lnbmVk"
+    assert new_cloud().world.tokens.get(forged) is None
 
 
 def test_secrets_are_read_by_who_may(dev: WorkspaceClient, addresses: Addresses, tokens: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.config.model import StateStorage
-from infra.emulated_cloud.prepared import ANALYST, PERSON, new_cloud
+from infra.emulated_cloud.prepared import ANALYST, PERSON, new_cloud, principal_of
 from infra.emulated_cloud.server import served
 from infra.emulated_cloud.world import Site
 from infra.rehearsal import sign_in
@@ -149,6 +149,21 @@ def test_the_pre_flight_reads_roles_providers_and_the_account() -> None:
     assert "Microsoft.Databricks" in {one["namespace"] for one in registered}
     url = f"https://accounts.azuredatabricks.net/api/2.0/accounts/{Site().account}/metastores"
     assert json.loads(run_az(("rest", "--method", "get", "--url", url, "--resource", "any")))["metastores"]
+
+
+def test_the_subscriptions_of_who_is_signed_in_are_listed(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those in which it holds a role: the person owns all, dev's identity contributes to one, an analyst sees none."""
+    assert variables
+
+    def seen(who: str) -> list[str]:
+        monkeypatch.setenv(sign_in.IDENTITY, who)
+        return [one["id"] for one in json.loads(run_az(["account", "list", "--output", "json"]))]
+
+    assert seen(PERSON.principal) == [identity for _, identity in Site().subscriptions]
+    assert seen(principal_of("dev", 1).principal) == [STATE.subscription_id]
+    assert seen(ANALYST.principal) == []
 
 
 @pytest.mark.usefixtures("variables")
