@@ -8,18 +8,6 @@ from infra.emulated_cloud.areas.principals import add_principal
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Site, World
 
-SERVICES = {
-    "00000003-0000-0000-c000-000000000000": "Microsoft Graph",
-    "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d": "AzureDatabricks",
-    "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
-    "e406a681-f3d4-42a8-90b6-c2b029497af1": "Azure Storage",
-    "cfa8b339-82a2-471a-a3c9-0fc0be7a4093": "Azure Key Vault",
-}
-"""Applications of Microsoft's services, by the ids that it publishes: they are the same in every tenant.
-
-https://learn.microsoft.com/en-us/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
-"""
-
 PERSON = Caller(
     name="person", principal="person@meridian-air.example", kind=USER, object_id="11111111-2222-4333-8444-555555555555"
 )
@@ -56,7 +44,6 @@ def new_cloud(site: Site | None = None) -> Cloud:
     for caller in callers(world.site):
         world.issue_token(caller)
         _enter_directory(world, caller)
-    _enter_services(world)
     world.account_admins.add(PERSON.principal)
     world.directory_writers.add(PERSON.object_id)
     for index, (environment, subscription) in enumerate(world.site.subscriptions, 1):
@@ -65,18 +52,10 @@ def new_cloud(site: Site | None = None) -> Cloud:
             give_role(
                 world, principal_of(environment, index).object_id, "Contributor", f"/subscriptions/{subscription}"
             )
+    _enter_services(world)
     if world.site.prepared:
         _prepare(world)
     return Cloud(world=world)
-
-
-def _enter_services(world: World) -> None:
-    """Let the tenant have the service principals of the services that its identities ask, as each tenant has them."""
-    for application, name in SERVICES.items():
-        world.store("graph", "servicePrincipals")[str(uuid.uuid5(uuid.NAMESPACE_URL, application))] = {
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, application)), "appId": application, "displayName": name,
-            "servicePrincipalNames": [application], "servicePrincipalType": "Application", "~owners": [],
-        }  # fmt: skip
 
 
 def _enter_directory(world: World, caller: Caller) -> None:
@@ -95,6 +74,28 @@ def add_metastore(world: World) -> None:
         "metastore_id": metastore, "name": f"metastore-{world.site.region}", "region": world.site.region,
         "owner": PERSON.principal, "account_id": world.site.account,
     }  # fmt: skip
+
+
+SERVICES = {
+    "00000003-0000-0000-c000-000000000000": "Microsoft Graph",
+    "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
+    "499b84ac-1321-427f-aa17-267ca6975798": "Azure DevOps",
+    "e406a681-f3d4-42a8-90b6-c2b029497af1": "Azure Storage",
+    "cfa8b339-82a2-471a-a3c9-0fc0be7a4093": "Azure Key Vault",
+}
+"""Applications of Microsoft's services, by the ids that it publishes: they are the same in every tenant.
+
+https://learn.microsoft.com/en-us/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
+"""
+
+
+def _enter_services(world: World) -> None:
+    """Let the tenant have the service principals of the services that its identities ask, as each tenant has them."""
+    for application, name in SERVICES.items():
+        world.store("graph", "servicePrincipals")[str(uuid.uuid5(uuid.NAMESPACE_URL, application))] = {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, application)), "appId": application, "displayName": name,
+            "servicePrincipalNames": [application], "servicePrincipalType": "Application", "~owners": [],
+        }  # fmt: skip
 
 
 def _prepare(world: World) -> None:

@@ -225,6 +225,15 @@ def _subscription(call: Call) -> Json:
     )
 
 
+def _tenants(call: Call) -> Json:
+    tenant = call.world.site.tenant
+    return {
+        "value": [
+            {"id": f"/tenants/{tenant}", "tenantId": tenant, "displayName": "meridian-air", "tenantCategory": "Home"}
+        ]
+    }
+
+
 def _keys(call: Call) -> Json:
     _ = call
     return {"keys": [{"keyName": name, "permissions": "FULL", "value": "a2V5"} for name in ("key1", "key2")]}
@@ -241,6 +250,7 @@ def _empty(call: Call) -> Json:
 
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
+    "GET /tenants": _tenants,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
     "GET /subscriptions/{id}/providers/{name}": _provider,

@@ -67,7 +67,7 @@ def _owners(call: Call) -> list[str]:
 def _create_application(call: Call) -> CloudAnswer:
     document = {
         **copy.deepcopy(call.fields), "@odata.context": CONTEXT.format(APPLICATIONS), "id": call.world.new_uuid(),
-        "appId": call.world.new_uuid(), "publisherDomain": "meridian-air.example", "~owners": _owners(call), "~federated": {},
+        "appId": call.world.new_uuid(), "passwordCredentials": [], "keyCredentials": [], "publisherDomain": "meridian-air.example", "~owners": _owners(call), "~federated": {},
     }  # fmt: skip
     call.store(APPLICATIONS)[document["id"]] = document
     return CloudAnswer(status=201, body=shown(document))

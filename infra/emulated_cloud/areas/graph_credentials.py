@@ -22,6 +22,8 @@ from infra.emulated_cloud.calls import Area, Attempt, Call, CloudAnswer, CloudRe
 from infra.emulated_cloud.world import Json
 
 PASSWORDS, GROUPS, MEMBERS = "passwordCredentials", "groups", "~members"
+SECRETS = "~secrets"
+"""Id of a password to its text, which is shown once."""
 LASTS = dt.timedelta(days=730)
 """How long a password lives that states no end."""
 WRITES = tuple(
@@ -46,13 +48,16 @@ def _add_password(call: Call) -> Json:
         "startDateTime": given.get("startDateTime", now.isoformat()),
         "endDateTime": given.get("endDateTime", (now + LASTS).isoformat()),
     }  # fmt: skip
+    secret = call.world.new_uuid()
     entity(call).setdefault(PASSWORDS, []).append(made)
-    return {**made, "secretText": call.world.new_uuid()}
+    entity(call).setdefault(SECRETS, {})[made["keyId"]] = secret
+    return {**made, "secretText": secret}
 
 
 def _remove_password(call: Call) -> CloudAnswer:
     kept = entity(call).get(PASSWORDS, [])
     entity(call)[PASSWORDS] = [one for one in kept if one["keyId"] != call.fields.get("keyId")]
+    entity(call).get(SECRETS, {}).pop(call.fields.get("keyId"), None)
     return CloudAnswer(status=204, body=None)
 
 
