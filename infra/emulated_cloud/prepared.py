@@ -4,10 +4,15 @@ import uuid
 
 from infra.emulated_cloud.areas.azure_roles import give_role
 from infra.emulated_cloud.areas.databricks_resources import add_workspace
+from infra.emulated_cloud.areas.graph import PRINCIPALS
 from infra.emulated_cloud.areas.principals import add_principal
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Site, World
 
+DATABRICKS = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
+"""The application id of Azure Databricks in every tenant
+(https://learn.microsoft.com/azure/databricks/dev-tools/auth/aad-token-manual).
+"""
 PERSON = Caller(
     name="person", principal="person@meridian-air.example", kind=USER, object_id="11111111-2222-4333-8444-555555555555"
 )
@@ -44,6 +49,7 @@ def new_cloud(site: Site | None = None) -> Cloud:
     for caller in callers(world.site):
         world.issue_token(caller)
         _enter_directory(world, caller)
+    _enter_databricks(world)
     world.account_admins.add(PERSON.principal)
     world.directory_writers.add(PERSON.object_id)
     for index, (environment, subscription) in enumerate(world.site.subscriptions, 1):
@@ -64,6 +70,16 @@ def _enter_directory(world: World, caller: Caller) -> None:
     entra = {"userPrincipalName": caller.principal} if caller.kind == USER else {"appId": caller.principal}
     world.store("graph", "directory objects")[caller.object_id] = {
         "id": caller.object_id, "displayName": caller.name, **entra,
+    }  # fmt: skip
+
+
+def _enter_databricks(world: World) -> None:
+    """Let the directory have the service principal of Azure Databricks: a tenant in which its provider is registered has it."""
+    identity = world.new_uuid()
+    world.store("graph", PRINCIPALS)[identity] = {
+        "id": identity, "appId": DATABRICKS, "displayName": "AzureDatabricks", "appDisplayName": "AzureDatabricks",
+        "accountEnabled": True, "servicePrincipalType": "Application", "servicePrincipalNames": [DATABRICKS],
+        "signInAudience": "AzureADMultipleOrgs", "~owners": [], "~federated": {},
     }  # fmt: skip
 
 
