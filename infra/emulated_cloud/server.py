@@ -93,7 +93,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         """Answer one request."""
-        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = self._content()
         token = self.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         if self.path == TOKENS:
             self._send(issue_token(self.server, token, content))
@@ -104,6 +104,18 @@ class Exchange(BaseHTTPRequestHandler):
         )))  # fmt: skip
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 -- the names are the standard library's
+
+    def _content(self) -> bytes:
+        """Read the body, whole or in chunks (RFC 9112, section 7.1): clients send in chunks what they read from a file."""
+        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            """Leave the trailer fields aside."""
+        return b"".join(parts)
 
     def _host(self) -> str:
         named = self.headers.get("Host", "")

@@ -25,6 +25,7 @@ from infra.emulated_cloud.world import Json
 FS = "/api/2.0/fs"
 W = "/api/2.0/workspace"
 ITEMS = "workspace item"
+MODIFIED = "time of a file"
 FILES_PAGE = "https://docs.databricks.com/api/workspace/files"
 
 
@@ -43,6 +44,7 @@ def _upload(call: Call) -> CloudAnswer:
     if _place(call) in call.world.contents and call.query.get("overwrite") == "false":
         raise taken(f"The file {_place(call)[1]}")
     call.world.contents[_place(call)] = call.raw
+    call.store(MODIFIED)[_place(call)[1]] = {"at": email.utils.formatdate(usegmt=True)}
     return CloudAnswer(status=204, body=None)
 
 
@@ -53,14 +55,16 @@ def _content(call: Call) -> bytes:
     return found
 
 
-def _headers(content: bytes) -> dict[str, str]:
-    # The Go SDK reads both on HEAD; without them it takes the file for missing.
-    return {"Last-Modified": email.utils.formatdate(usegmt=True), "Content-Length": str(len(content)),
+def _headers(call: Call, content: bytes) -> dict[str, str]:
+    # The Go SDK reads both on HEAD; without them it takes the file for missing. The provider keeps the first, and takes another
+    # one for a change by somebody else.
+    written = call.store(MODIFIED).get(_place(call)[1], {"at": email.utils.formatdate(usegmt=True)})
+    return {"Last-Modified": written["at"], "Content-Length": str(len(content)),
             "Content-Type": "application/octet-stream"}  # fmt: skip
 
 
 def _download(call: Call) -> CloudAnswer:
-    return CloudAnswer(body=_content(call), headers=_headers(_content(call)))
+    return CloudAnswer(body=_content(call), headers=_headers(call, _content(call)))
 
 
 def _delete(call: Call) -> CloudAnswer:
