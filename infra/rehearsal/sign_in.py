@@ -108,6 +108,15 @@ def _show_account(site: Json, principal: str, options: Json) -> str:
     return json.dumps(whole if "--query" not in options else whole[options["--query"]])
 
 
+def _subscriptions(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
+    """Return the subscriptions that the identity sees."""
+    found = sender.arm("GET", "/subscriptions")["value"]
+    return json.dumps([
+        {"id": one["subscriptionId"], "name": one["displayName"], "tenantId": one["tenantId"], "state": one["state"],
+         "isDefault": not place, "environmentName": "AzureCloud"} for place, one in enumerate(found)
+    ])  # fmt: skip
+
+
 def _token(site: Json, principal: str, options: Json) -> str:  # noqa: ARG001 -- the interface of a command
     ends = dt.datetime.now() + LASTS  # noqa: DTZ005 -- this command line states local time
     return json.dumps({
@@ -241,7 +250,7 @@ ASKED = {("account", "show"): _show_account, ("account", "get-access-token"): _t
 SENT = {
     ("storage", "account"): _storage_account, ("storage", "container-rm"): _container, ("storage", "blob"): _blob,
     ("role", "assignment"): _role, ("group", "show"): _group, ("group", "create"): _group,
-    ("provider", "list"): _providers, ("rest", ""): _rest,
+    ("provider", "list"): _providers, ("account", "list"): _subscriptions, ("rest", ""): _rest,
 }  # fmt: skip
 
 

@@ -215,11 +215,32 @@ def _provider(call: Call) -> Json:
     }
 
 
+def _subscriptions(call: Call) -> dict[str, Json]:
+    tenant = call.world.site.tenant
+    return {
+        identity: {"id": f"/subscriptions/{identity}", "subscriptionId": identity, "displayName": environment,
+                   "state": "Enabled", "tenantId": tenant, "managedByTenants": []}
+        for environment, identity in call.world.site.subscriptions
+    }  # fmt: skip
+
+
+def _list_subscriptions(call: Call) -> Json:
+    """Answer the subscriptions in which the caller holds a role, at whatever scope.
+
+    https://learn.microsoft.com/en-us/rest/api/resources/subscriptions/list
+    """
+    held = [
+        one["scope"] for one in call.world.store("azure", ASSIGNMENTS).values()
+        if one["principalId"] == call.caller.object_id
+    ]  # fmt: skip
+    shown = [one for one in _subscriptions(call).values() if any(_is_within(scope, one["id"]) for scope in held)]
+    return {"value": shown, "count": {"type": "Total", "value": len(shown)}}
+
+
 def _subscription(call: Call) -> Json:
-    for environment, identity in call.world.site.subscriptions:
-        if identity == call.arguments["id"]:
-            return {"id": call.path, "subscriptionId": identity, "displayName": environment, "state": "Enabled",
-                    "tenantId": call.world.site.tenant}  # fmt: skip
+    found = _subscriptions(call).get(call.arguments["id"])
+    if found is not None:
+        return found
     raise CloudRefusalError(
         404, "SubscriptionNotFound", f"The subscription '{call.arguments['id']}' could not be found."
     )
@@ -232,6 +253,21 @@ def _tenants(call: Call) -> Json:
             {"id": f"/tenants/{tenant}", "tenantId": tenant, "displayName": "meridian-air", "tenantCategory": "Home"}
         ]
     }
+
+
+def _is_available(call: Call) -> Json:
+    """Answer whether a name of a storage account is free, in all subscriptions.
+
+    https://learn.microsoft.com/en-us/rest/api/storagerp/storage-accounts/check-name-availability
+    """
+    name = str(call.fields.get("name", "")).lower()
+    if any(path.endswith(f"/storageaccounts/{name}") for path in resources(call)):
+        return {
+            "nameAvailable": False,
+            "reason": "AlreadyExists",
+            "message": f"The storage account named {name} is already taken.",
+        }
+    return {"nameAvailable": True}
 
 
 def _keys(call: Call) -> Json:
@@ -251,10 +287,12 @@ def _empty(call: Call) -> Json:
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
     "GET /tenants": _tenants,
+    "GET /subscriptions": _list_subscriptions,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
     "GET /subscriptions/{id}/providers/{name}": _provider,
     "POST /subscriptions/{id}/providers/{name}/register": _provider,
+    "POST /subscriptions/{id}/providers/Microsoft.Storage/checkNameAvailability": _is_available,
     "GET /{scope*}/providers/Microsoft.Authorization/roleDefinitions": _list_definitions,
     "GET /{scope*}/providers/Microsoft.Authorization/roleDefinitions/{id}": _read_definition,
     "GET /providers/Microsoft.Authorization/roleDefinitions/{id}": _read_definition,

@@ -89,10 +89,10 @@ def _create_principal(call: Call) -> CloudAnswer:
 
 def _list(call: Call) -> Json:
     asked = call.query.get("$filter", "")
-    return {"value": [shown(one) for one in call.store(_kind(call)).values() if _is_asked(one, asked)]}
+    return {"value": [shown(one) for one in call.store(_kind(call)).values() if is_asked(one, asked)]}
 
 
-def _is_asked(document: Json, asked: str) -> bool:
+def is_asked(document: Json, asked: str) -> bool:
     """Return whether a document is one that a filter asks for: by a value, its beginning, or one of a list.
 
     https://learn.microsoft.com/en-us/graph/filter-query-parameter

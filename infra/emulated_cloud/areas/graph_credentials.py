@@ -13,6 +13,7 @@ from infra.emulated_cloud.areas.graph import (
     REFUSED,
     ROLES,
     entity,
+    is_asked,
     may_read,
     may_write,
     shown,
@@ -33,6 +34,7 @@ WRITES = tuple(
 )
 READS = (
     "graph GET /*/directoryObjects/*",
+    "graph GET /*/users",
     "graph POST /*/directoryObjects/getByIds",
     "graph GET /*/servicePrincipals/*/appRoleAssignments",
     "graph GET /*/servicePrincipals/*/transitiveMemberOf",
@@ -118,6 +120,12 @@ def _read_object(call: Call) -> Json:
     return found
 
 
+def _users(call: Call) -> Json:
+    """Answer the people of the tenant, those that a filter asks for."""
+    people = [one for one in call.store("directory objects").values() if "userPrincipalName" in one]
+    return {"value": [shown(one) for one in people if is_asked(one, call.query.get("$filter", ""))]}
+
+
 def _objects_of(call: Call) -> Json:
     """Answer what has the ids that are named; one that nothing has is left out.
 
@@ -141,7 +149,7 @@ AREA = Area(
         f"POST /{PRINCIPALS}/{{id}}/appRoleAssignments": _add_role,
         f"GET /{PRINCIPALS}/{{id}}/transitiveMemberOf": _member_of,
         f"POST /{GROUPS}": _create_group, f"POST /{GROUPS}/{{id}}/members/$ref": _add_member,
-        "GET /directoryObjects/{id}": _read_object, "POST /directoryObjects/getByIds": _objects_of,
+        "GET /directoryObjects/{id}": _read_object, "POST /directoryObjects/getByIds": _objects_of, "GET /users": _users,
     }),
     rules=(
         ServiceRule(
