@@ -81,7 +81,11 @@ def rehearsal_site(stacks: Mapping[str, SynthesizedStack], folder: Path, site: S
         configuration, said = running.enter_context(_providers(stacks, folder / "terraform"))
         program = find_az()
         environment = {**signed_out(addresses, site, folder, program), "TF_CLI_CONFIG_FILE": str(configuration)}
-        az = program and RealAz(program=program, world=cloud.world, folder=folder / "az", environment=environment)
+        az = (
+            RealAz(program=program, world=cloud.world, folder=folder / "az", environment=environment)
+            if program
+            else None
+        )
         yield RehearsalSite(
             cloud=cloud, addresses=addresses, folder=folder, providers=f"{said} {az_told(program)}", environment=environment, az=az,
         )  # fmt: skip
