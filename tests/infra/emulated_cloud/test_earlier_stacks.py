@@ -177,6 +177,10 @@ def test_a_person_cannot_fill_what_belongs_to_the_identity(platform_of_dev: Depl
     assert rule_of(cloud.ask(PERSON_ID, f"POST {host}{CATALOG}/schemas", within)) == "create-schema"
     asked = {"name": job["name"], "run_as": {"service_principal_name": runner}}
     assert rule_of(cloud.ask(PERSON_ID, f"POST {host}{JOBS}/create", asked)) == "run-as-needs-service-principal-user"
+    own = cloud.ask(PERSON_ID, f"POST {host}{JOBS}/create", {"name": job["name"]}).body["job_id"]
+    entries = {"access_control_list": [{"service_principal_name": runner, "permission_level": "IS_OWNER"}]}
+    given = cloud.ask(PERSON_ID, f"PUT {host}/api/2.0/permissions/jobs/{own}", entries)
+    assert rule_of(given) == "restricted-admins-own-their-jobs"
 
 
 def test_today_each_stack_is_applied_by_its_own_identity(today: TodaysCompany) -> None:
