@@ -102,6 +102,12 @@ $(VENV)-serving-peer/.peers: $(REQ)/serving_peer.txt | $(BIN)/python $(UV)
 	$(UV) pip install --quiet --python $(VENV)-serving-peer/bin/python --require-hashes --compile-bytecode -r $(REQ)/serving_peer.txt
 	@touch $@
 
+# The real Azure command line, with which a rehearsal signs in where it is installed.
+$(VENV)-az/.az: $(REQ)/az.txt | $(BIN)/python $(UV)
+	$(PYTHON) -m venv $(VENV)-az
+	$(UV) pip install --quiet --python $(VENV)-az/bin/python --require-hashes --compile-bytecode -r $(REQ)/az.txt
+	@touch $@
+
 # The tool that `make audit` looks with, apart from what it looks at.
 $(VENV)-audit/.audit: $(REQ)/audit.txt | $(BIN)/python $(UV)
 	$(PYTHON) -m venv $(VENV)-audit

@@ -10,8 +10,8 @@ from typing import Any
 from infra.emulated_cloud.world import Caller, Json, Store, World
 from ml.spec.errors import LakehouseError
 
-ACCOUNT, WORKSPACE, AZURE, GRAPH, VAULT, STORAGE, MONITOR = (
-    "account", "workspace", "azure", "graph", "vault", "storage", "monitor",
+ACCOUNT, WORKSPACE, AZURE, GRAPH, VAULT, STORAGE, MONITOR, SIGN_IN = (
+    "account", "workspace", "azure", "graph", "vault", "storage", "monitor", "sign-in",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 NAMES = (
-    "accounts.azuredatabricks.net", "*.7.azuredatabricks.net", "management.azure.com", "graph.microsoft.com",
+    "accounts.azuredatabricks.net", "*.7.azuredatabricks.net", "management.azure.com", "graph.microsoft.com", "login.microsoftonline.com",
     "*.vault.azure.net", "*.in.applicationinsights.azure.com",
     *(f"*.{kind}.core.windows.net" for kind in ("blob", "dfs", "file", "queue", "table", "web")),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from infra.emulated_cloud.areas import (
     azure_resources,
     catalog,
     compute,
+    entra,
     files,
     graph,
     graph_credentials,
@@ -36,6 +37,7 @@ from infra.emulated_cloud.calls import (
     AZURE,
     GRAPH,
     MONITOR,
+    SIGN_IN,
     STORAGE,
     VAULT,
     WORKSPACE,
@@ -53,6 +55,7 @@ AREAS: tuple[Area, ...] = tuple(
         principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
         sql_statements, model_versions,
         azure_deployments, azure_resources, azure_data, azure_blobs, azure_monitor, graph, graph_credentials,
+        entra,
     )
 )  # fmt: skip
 """Every area; the first endpoint that fits answers."""
@@ -61,6 +64,7 @@ HOSTS = (
     (re.compile(r"adb-(\d+)\.\d+\.azuredatabricks\.net"), WORKSPACE),
     (re.compile(r"management\.azure\.com"), AZURE),
     (re.compile(r"graph\.microsoft\.com"), GRAPH),
+    (re.compile(r"login\.microsoftonline\.com"), SIGN_IN),
     (re.compile(r"([\w-]+)\.vault\.azure\.net"), VAULT),
     (re.compile(r"([\w-]+\.(?:blob|dfs|file|queue|table|web))\.core\.windows\.net"), STORAGE),
     (re.compile(r"([\w-]+)\.in\.applicationinsights\.azure\.com"), MONITOR),
@@ -111,11 +115,13 @@ class Cloud:
         parts = urlsplit(request.target)
         path = "/" + unquote(parts.path).lstrip("/")
         caller = self.world.tokens.get(request.token)
-        if caller is None and path not in OPEN:
+        if caller is None and path not in OPEN and service != SIGN_IN:
             raise CloudRefusalError(401, "UNAUTHENTICATED", "Request to a service without a valid token.")
+        _require_audience(self.world.audiences.get(request.token, ""), service)
         return Call(
             world=self.world, caller=caller or NOBODY, service=service, place=place, method=request.method, path=path,
-            query=dict(parse_qsl(parts.query, keep_blank_values=True)), body=_document(request.content),
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            body=_form(request.content) if service == SIGN_IN else _document(request.content),
             raw=request.content, network=request.network, headers=request.headers,
         )  # fmt: skip
 
@@ -151,6 +157,29 @@ class Cloud:
             raise CloudRefusalError(403, "PERMISSION_DENIED", message)
 
 
+AUDIENCES = {
+    ACCOUNT: "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d", WORKSPACE: "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d",
+    AZURE: "797f4846-ba00-4fd7-ba43-dac1f8f63013", GRAPH: "00000003-0000-0000-c000-000000000000",
+    STORAGE: "e406a681-f3d4-42a8-90b6-c2b029497af1", VAULT: "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
+}  # fmt: skip
+"""Services and the applications that tokens for them are asked for.
+
+https://learn.microsoft.com/en-us/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
+"""
+
+
+def _require_audience(audience: str, service: str) -> None:
+    """Refuse a token that was asked for another service.
+
+    https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens
+    """
+    if audience and AUDIENCES.get(service, audience) != audience:
+        raise CloudRefusalError(
+            401, "InvalidAuthenticationTokenAudience", "The access token was obtained for the wrong audience or resource.",
+            rule="tokens-are-for-one-service",
+        )  # fmt: skip
+
+
 NOBODY = Caller(name="nobody", principal="", kind="", object_id="")
 
 
@@ -170,14 +199,22 @@ def service_of(host: str) -> tuple[str, str]:
 
 
 def refused(request: Request, refusal: CloudRefusalError) -> CloudAnswer:
-    """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not."""
+    """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not, Entra has the words of OAuth."""
     service = next((name for pattern, name in HOSTS if pattern.fullmatch(request.host.lower())), "")
     plain = {"code": refusal.code, "message": str(refusal)}
-    body: Any = {"error": plain} if service in (AZURE, GRAPH, VAULT, STORAGE, MONITOR) else {
-        "error_code": refusal.code, "message": str(refusal), **refusal.details,
-    }  # fmt: skip
+    if service == SIGN_IN:
+        numbers = [int(number) for number in re.findall(r"AADSTS(\d+)", str(refusal))]
+        body: Any = {"error": refusal.code, "error_description": str(refusal), "error_codes": numbers}
+    elif service in (AZURE, GRAPH, VAULT, STORAGE, MONITOR):
+        body = {"error": plain}
+    else:
+        body = {"error_code": refusal.code, "message": str(refusal), **refusal.details}
     headers = {"X-Emulator-Rule": refusal.rule} if refusal.rule else {}
     return CloudAnswer(status=refusal.status, body=body, headers=headers)
+
+
+def _form(content: bytes) -> dict[str, str]:
+    return dict(parse_qsl(content.decode(errors="replace"), keep_blank_values=True))
 
 
 def _document(content: bytes) -> Any:

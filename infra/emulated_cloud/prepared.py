@@ -1,5 +1,7 @@
 """What a new cloud holds before the first request, and who can call it."""
 
+import uuid
+
 from infra.emulated_cloud.areas.azure_roles import give_role
 from infra.emulated_cloud.areas.databricks_resources import add_workspace
 from infra.emulated_cloud.areas.graph import PRINCIPALS
@@ -7,10 +9,6 @@ from infra.emulated_cloud.areas.principals import add_principal
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Site, World
 
-DATABRICKS = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
-"""The application id of Azure Databricks in every tenant
-(https://learn.microsoft.com/azure/databricks/dev-tools/auth/aad-token-manual).
-"""
 PERSON = Caller(
     name="person", principal="person@meridian-air.example", kind=USER, object_id="11111111-2222-4333-8444-555555555555"
 )
@@ -47,7 +45,6 @@ def new_cloud(site: Site | None = None) -> Cloud:
     for caller in callers(world.site):
         world.issue_token(caller)
         _enter_directory(world, caller)
-    _enter_databricks(world)
     world.account_admins.add(PERSON.principal)
     world.directory_writers.add(PERSON.object_id)
     for index, (environment, subscription) in enumerate(world.site.subscriptions, 1):
@@ -56,6 +53,7 @@ def new_cloud(site: Site | None = None) -> Cloud:
             give_role(
                 world, principal_of(environment, index).object_id, "Contributor", f"/subscriptions/{subscription}"
             )
+    _enter_services(world)
     if world.site.prepared:
         _prepare(world)
     return Cloud(world=world)
@@ -70,16 +68,6 @@ def _enter_directory(world: World, caller: Caller) -> None:
     }  # fmt: skip
 
 
-def _enter_databricks(world: World) -> None:
-    """Let the directory have the service principal of Azure Databricks: a tenant in which its provider is registered has it."""
-    identity = world.new_uuid()
-    world.store("graph", PRINCIPALS)[identity] = {
-        "id": identity, "appId": DATABRICKS, "displayName": "AzureDatabricks", "appDisplayName": "AzureDatabricks",
-        "accountEnabled": True, "servicePrincipalType": "Application", "servicePrincipalNames": [DATABRICKS],
-        "signInAudience": "AzureADMultipleOrgs", "~owners": [], "~federated": {},
-    }  # fmt: skip
-
-
 def add_metastore(world: World) -> None:
     """Let the account have a metastore in its region, administered by the person."""
     metastore = world.site.metastore
@@ -87,6 +75,29 @@ def add_metastore(world: World) -> None:
         "metastore_id": metastore, "name": f"metastore-{world.site.region}", "region": world.site.region,
         "owner": PERSON.principal, "account_id": world.site.account,
     }  # fmt: skip
+
+
+SERVICES = {
+    "00000003-0000-0000-c000-000000000000": "Microsoft Graph",
+    "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
+    "499b84ac-1321-427f-aa17-267ca6975798": "Azure DevOps",
+    "e406a681-f3d4-42a8-90b6-c2b029497af1": "Azure Storage",
+    "cfa8b339-82a2-471a-a3c9-0fc0be7a4093": "Azure Key Vault",
+}
+"""Applications of Microsoft's services, by the ids that it publishes: they are the same in every tenant.
+
+https://learn.microsoft.com/en-us/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in
+"""
+
+
+def _enter_services(world: World) -> None:
+    """Let the tenant have the service principals of the services that its identities ask, as each tenant has them."""
+    for application, name in SERVICES.items():
+        world.store("graph", PRINCIPALS)[str(uuid.uuid5(uuid.NAMESPACE_URL, application))] = {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, application)), "appId": application, "displayName": name,
+            "appDisplayName": name, "accountEnabled": True, "servicePrincipalNames": [application],
+            "servicePrincipalType": "Application", "signInAudience": "AzureADMultipleOrgs", "~owners": [], "~federated": {},
+        }  # fmt: skip
 
 
 def _prepare(world: World) -> None:

@@ -202,7 +202,7 @@ def _write_tokens(cloud: Cloud, addresses: Addresses, control: str) -> None:
     }  # fmt: skip
     content = {
         "identities": identities, "hosts": addresses.hosts, "real_hosts": _hosts(cloud), "proxy": addresses.proxy,
-        "authority": str(addresses.authority), "account_id": cloud.world.site.account, "control_token": control,
+        "authority": str(addresses.authority), "account_id": cloud.world.site.account, "control_token": control, "issuer_key": cloud.world.issuer_key,
     }  # fmt: skip
     addresses.tokens.unlink(missing_ok=True)
     descriptor = os.open(addresses.tokens, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -106,6 +106,10 @@ class World:
         Object ids that may read, and may write, applications in Entra.
     contents
         Place and path to the bytes of a file.
+    audiences
+        Token that was asked for one service to the application id of that service; any other is accepted everywhere.
+    issuer_key
+        What every token that somebody signs in with is signed with.
     compute
         What runs jobs and statements; None for a cloud that keeps their descriptions only.
     """
@@ -119,6 +123,8 @@ class World:
     contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_001))
+    audiences: dict[str, str] = field(default_factory=dict)
+    issuer_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     compute: CloudCompute | None = None
 
     def store(self, place: str, kind: str) -> Store:

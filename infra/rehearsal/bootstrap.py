@@ -22,6 +22,7 @@ from infra.rehearsal.site import RehearsalSite
 from ml.spec.errors import LakehouseError
 
 APPLICATION = "app-{organisation}-{place}"
+AUDIENCE = "api://AzureADTokenExchange"
 STATE_ROLE = "Storage Blob Data Contributor"
 
 
@@ -70,6 +71,14 @@ def create_account_identity(site: RehearsalSite, settings: Settings, rights: Rig
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal"], "applicationId": made["appId"],
         "displayName": stage.application, "roles": [{"value": "account_admin"}],
     }  # fmt: skip
+    for connection in stage.connections:
+        named = {
+            "name": connection.name,
+            "issuer": connection.issuer,
+            "subject": connection.subject,
+            "audiences": [AUDIENCE],
+        }
+        ask(site, "graph", "POST", f"/v1.0/applications/{made['id']}/federatedIdentityCredentials", named)
     ask(site, "account", "POST", f"/api/2.0/accounts/{site.cloud.world.site.account}/scim/v2/ServicePrincipals", body)
     # Sign-in and directory roles are given, not asked for, in the emulated cloud.
     site.cloud.world.account_admins.add(made["appId"])

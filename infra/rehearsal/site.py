@@ -17,6 +17,7 @@ from infra.loader.mirror import Providers, loader_mirror
 from infra.loader.mirrored import mirrored
 from infra.rehearsal import sign_in
 from infra.rehearsal.company import AGENT_ADDRESS
+from infra.rehearsal.real_az import RealAz, az_told, find_az
 from infra.terraform_cli.synthesized import SynthesizedStack
 
 LOOPBACK = "127.0.0.1,localhost"
@@ -29,9 +30,11 @@ class RehearsalSite:
     Parameters
     ----------
     providers
-        What stands for the providers, in one line.
+        What stands for the providers and for the Azure command line, in one line.
     environment
         The variables of every step, but for who is signed in.
+    az
+        The real Azure command line; None where ours stands for it.
     """
 
     cloud: Cloud
@@ -39,15 +42,17 @@ class RehearsalSite:
     folder: Path
     providers: str
     environment: Mapping[str, str]
+    az: RealAz | None = None
 
     def signed_in(self, principal: str) -> dict[str, str]:
         """Return the variables of a step in which an identity is signed in.
 
         A step in which nobody is signed in has the machine's own network: it may install packages.
         """
+        session = {} if self.az is None else self.az.signed_in(principal)
         if not principal:
-            return {"PATH": self.environment["PATH"]}
-        return {**self.environment, sign_in.IDENTITY: principal}
+            return {"PATH": self.environment["PATH"], **session}
+        return {**self.environment, **session, sign_in.IDENTITY: principal}
 
     def application(self, name: str) -> str:
         """Return the application id of a service principal of the tenant by its name; empty if there is none."""
@@ -75,15 +80,29 @@ def rehearsal_site(stacks: Mapping[str, SynthesizedStack], folder: Path, site: S
         addresses = running.enter_context(served(cloud, folder / "cloud"))
         running.enter_context(computing(cloud, folder / "compute", addresses.hosts))
         configuration, said = running.enter_context(_providers(stacks, folder / "terraform"))
-        environment = {**signed_out(addresses, site, folder), "TF_CLI_CONFIG_FILE": str(configuration)}
-        yield RehearsalSite(cloud=cloud, addresses=addresses, folder=folder, providers=said, environment=environment)
+        program = find_az()
+        environment = {**signed_out(addresses, site, folder, program), "TF_CLI_CONFIG_FILE": str(configuration)}
+        az = (
+            RealAz(program=program, world=cloud.world, folder=folder / "az", environment=environment)
+            if program
+            else None
+        )
+        yield RehearsalSite(
+            cloud=cloud, addresses=addresses, folder=folder, providers=f"{said} {az_told(program)}", environment=environment, az=az,
+        )  # fmt: skip
 
 
-def signed_out(addresses: Addresses, site: Site, folder: Path) -> dict[str, str]:
-    """Return the variables of a step in which nobody is signed in: every host name leads to the emulated cloud, and `az` is ours."""
+def signed_out(addresses: Addresses, site: Site, folder: Path, az: Path | None = None) -> dict[str, str]:
+    """Return the variables of a step in which nobody is signed in: every host name leads to the emulated cloud.
+
+    Parameters
+    ----------
+    az
+        The real Azure command line; ours for None.
+    """
     programs = folder / "bin"
     programs.mkdir(parents=True, exist_ok=True)
-    _write_az(programs / "az")
+    _write_az(programs / "az", az)
     _describe_site(addresses, site)
     proxy = addresses.proxy.replace("://", f"://{AGENT_ADDRESS}:rehearsal@")
     trust = str(addresses.authority)  # nothing else is trusted: a step reaches nothing else by TLS
@@ -115,8 +134,8 @@ def providers_told(providers: Providers) -> str:
     return f"Terraform's providers {real} are real; our loader stands for {loaded}: it {made_up}."
 
 
-def _write_az(program: Path) -> None:
-    words = f"'{sys.executable}' -I -S '{Path(sign_in.__file__)}'"
+def _write_az(program: Path, real: Path | None) -> None:
+    words = f"'{real}'" if real else f"'{sys.executable}' -I -S '{Path(sign_in.__file__)}'"
     program.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
     program.chmod(0o700)
 

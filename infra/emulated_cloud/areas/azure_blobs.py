@@ -5,6 +5,7 @@ versions, blocks, shared keys and signatures, tiers.
 """
 
 import email.utils
+import re
 from xml.sax.saxutils import escape
 
 from infra.emulated_cloud.areas.azure_data import STORAGE_RULES
@@ -22,6 +23,7 @@ from infra.emulated_cloud.world import Json
 
 BLOBS = "blob"
 PREFIX = "x-ms-meta-"
+RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 LEASE_PAGE = "https://learn.microsoft.com/en-us/rest/api/storageservices/lease-blob"
 CONDITION_PAGE = "https://learn.microsoft.com/en-us/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations"
 
@@ -92,7 +94,24 @@ def _get(call: Call) -> CloudAnswer:
     if call.query.get("restype"):
         return _list(call) if call.query.get("comp") == "list" else _available(call)
     document, content = _blob(call), call.world.contents[_place(call)]
-    return CloudAnswer(body=content, headers=_described(document, len(content)))
+    asked = RANGE.fullmatch(call.headers.get("x-ms-range") or call.headers.get("range", ""))
+    if asked is None or call.method == "HEAD":
+        return CloudAnswer(body=content, headers=_described(document, len(content)))
+    return _part(document, content, int(asked[1]), int(asked[2] or len(content)))
+
+
+def _part(document: Json, content: bytes, first: int, last: int) -> CloudAnswer:
+    """Answer a part of a blob.
+
+    https://learn.microsoft.com/en-us/rest/api/storageservices/specifying-the-range-header-for-blob-service-operations
+    """
+    if first >= len(content):
+        raise CloudRefusalError(
+            416, "InvalidRange", "The range specified is invalid for the current size of the resource."
+        )
+    part = content[first : last + 1]
+    told = {"Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(content)}"}
+    return CloudAnswer(status=206, body=part, headers=_described(document, len(part)) | told)
 
 
 def _list(call: Call) -> CloudAnswer:

@@ -246,6 +246,30 @@ def _subscription(call: Call) -> Json:
     )
 
 
+def _tenants(call: Call) -> Json:
+    tenant = call.world.site.tenant
+    return {
+        "value": [
+            {"id": f"/tenants/{tenant}", "tenantId": tenant, "displayName": "meridian-air", "tenantCategory": "Home"}
+        ]
+    }
+
+
+def _is_available(call: Call) -> Json:
+    """Answer whether a name of a storage account is free, in all subscriptions.
+
+    https://learn.microsoft.com/en-us/rest/api/storagerp/storage-accounts/check-name-availability
+    """
+    name = str(call.fields.get("name", "")).lower()
+    if any(path.endswith(f"/storageaccounts/{name}") for path in resources(call)):
+        return {
+            "nameAvailable": False,
+            "reason": "AlreadyExists",
+            "message": f"The storage account named {name} is already taken.",
+        }
+    return {"nameAvailable": True}
+
+
 def _keys(call: Call) -> Json:
     _ = call
     return {"keys": [{"keyName": name, "permissions": "FULL", "value": "a2V5"} for name in ("key1", "key2")]}
@@ -262,11 +286,13 @@ def _empty(call: Call) -> Json:
 
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
+    "GET /tenants": _tenants,
     "GET /subscriptions": _list_subscriptions,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
     "GET /subscriptions/{id}/providers/{name}": _provider,
     "POST /subscriptions/{id}/providers/{name}/register": _provider,
+    "POST /subscriptions/{id}/providers/Microsoft.Storage/checkNameAvailability": _is_available,
     "GET /{scope*}/providers/Microsoft.Authorization/roleDefinitions": _list_definitions,
     "GET /{scope*}/providers/Microsoft.Authorization/roleDefinitions/{id}": _read_definition,
     "GET /providers/Microsoft.Authorization/roleDefinitions/{id}": _read_definition,

@@ -101,8 +101,19 @@ def _library_status(call: Call) -> Json:
     return {"cluster_id": call.asked("cluster_id"), "library_statuses": shown}
 
 
+def _needs_machines(call: Call) -> bool:
+    """Return whether a request starts machines in the workspace's network: a job without clusters runs on serverless compute."""
+    if not call.path.endswith("/run-now"):
+        return True
+    settings = call.store("job").get(call.asked("job_id"), {}).get("settings", {})
+    own = ("new_cluster", "existing_cluster_id")
+    return bool(settings.get("job_clusters")) or any(name in task for task in settings.get("tasks", ()) for name in own)
+
+
 def disk_key_is_usable(call: Call) -> bool:
     """Return whether the workspace's disks have no key of the customer, or their identity may wrap with it."""
+    if not _needs_machines(call):
+        return True
     for document in call.world.store("azure", "resources").values():
         properties = document.get("properties", {})
         if str(properties.get("workspaceId")) != call.place:
@@ -115,6 +126,8 @@ def disk_key_is_usable(call: Call) -> bool:
 
 def root_storage_is_reached(call: Call) -> bool:
     """Return whether the workspace's own storage is open to it, or private endpoints lead there for both protocols."""
+    if not _needs_machines(call):
+        return True
     resources = call.world.store("azure", "resources").values()
     for document in resources:
         properties = document.get("properties", {})
@@ -166,6 +179,30 @@ _CLOSED_ROOT = Attempt(
 _MAKE_GROUP = Attempt(
     who="person", request=f"PUT azure{_GROUP}?api-version=2023-07-01", body={"location": "westeurope"}
 )
+
+STARTS = (
+    ServiceRule(
+        rule="disk-key-needs-its-identity",
+        says="With a customer's key for disks no cluster starts until the disks' identity may use the key.",
+        page=KEYS_PAGE, on=(*_CREATE, "workspace POST /api/2.?/jobs/run-now"), holds=disk_key_is_usable,
+        refusal=(403, "PERMISSION_DENIED",
+                 "The managed disk identity of the workspace has no access to the key of its disks in Key Vault."),
+        given=(_MAKE_GROUP, _WITH_KEY),
+        accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
+        refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
+    ),
+    ServiceRule(
+        rule="closed-root-storage-needs-endpoints",
+        says="With a firewall on the workspace's own storage, compute needs private endpoints for blob and dfs to it.",
+        page="https://learn.microsoft.com/en-us/azure/databricks/security/network/storage/firewall-support",
+        on=(*_CREATE, "workspace POST /api/2.?/jobs/run-now"), holds=root_storage_is_reached,
+        refusal=(403, "PERMISSION_DENIED", "The workspace storage account is closed by its firewall to this compute."),
+        given=(_MAKE_GROUP, _CLOSED_ROOT),
+        accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
+        refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
+    ),
+)  # fmt: skip
+"""What starts machines in a workspace's network has to keep: clusters here, and runs of jobs on clusters."""
 
 AREA = Area(
     name="compute",
@@ -221,25 +258,6 @@ AREA = Area(
             refused=Attempt(who="analyst", request="POST dev/api/2.1/clusters/create",
                             body={**_SPEC, "policy_id": "<cluster-policies>", "instance_pool_id": "<instance-pools>"}),
         ),
-        ServiceRule(
-            rule="disk-key-needs-its-identity",
-            says="With a customer's key for disks no cluster starts until the disks' identity may use the key.",
-            page=KEYS_PAGE, on=(*_CREATE, "workspace POST /api/2.?/jobs/run-now"), holds=disk_key_is_usable,
-            refusal=(403, "PERMISSION_DENIED",
-                     "The managed disk identity of the workspace has no access to the key of its disks in Key Vault."),
-            given=(_MAKE_GROUP, _WITH_KEY),
-            accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
-            refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
-        ),
-        ServiceRule(
-            rule="closed-root-storage-needs-endpoints",
-            says="With a firewall on the workspace's own storage, compute needs private endpoints for blob and dfs to it.",
-            page="https://learn.microsoft.com/en-us/azure/databricks/security/network/storage/firewall-support",
-            on=(*_CREATE, "workspace POST /api/2.?/jobs/run-now"), holds=root_storage_is_reached,
-            refusal=(403, "PERMISSION_DENIED", "The workspace storage account is closed by its firewall to this compute."),
-            given=(_MAKE_GROUP, _CLOSED_ROOT),
-            accepted=Attempt(who="staging", request="POST staging/api/2.1/clusters/create", body=_SPEC),
-            refused=Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),
-        ),
+        *STARTS,
     ),
 )  # fmt: skip

@@ -5,7 +5,8 @@ Not known: tenants' policies, consent, groups, and the synchronisation to Databr
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from infra.emulated_cloud.calls import (
     GRAPH,
@@ -22,6 +23,13 @@ from infra.emulated_cloud.calls import (
 from infra.emulated_cloud.world import USER, Json, Store
 
 APPLICATIONS, PRINCIPALS = "applications", "servicePrincipals"
+ROLES = "~appRoles"
+READ_ALL, WRITE_OWN, WRITE_ALL = "Application.Read.All", "Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"
+GRAPH_ROLES = {
+    "9a5d68dd-52b0-4cc2-bd40-abcc3ac3049c": READ_ALL, "18a4783c-866b-4cc7-a460-3d5e5662c884": WRITE_OWN,
+    "1bfefb4e-e0b5-418b-a88f-73c46d2cc8e9": WRITE_ALL,
+}  # fmt: skip
+"""Roles of Microsoft Graph by id, as every tenant has them (https://learn.microsoft.com/en-us/graph/permissions-reference)."""
 CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#{}/$entity"
 APPLICATION_PAGE = "https://learn.microsoft.com/en-us/graph/api/application-post-applications"
 REFUSED = (403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
@@ -59,7 +67,7 @@ def _owners(call: Call) -> list[str]:
 def _create_application(call: Call) -> CloudAnswer:
     document = {
         **copy.deepcopy(call.fields), "@odata.context": CONTEXT.format(APPLICATIONS), "id": call.world.new_uuid(),
-        "appId": call.world.new_uuid(), "publisherDomain": "meridian-air.example", "~owners": _owners(call), "~federated": {},
+        "appId": call.world.new_uuid(), "passwordCredentials": [], "keyCredentials": [], "publisherDomain": "meridian-air.example", "~owners": _owners(call), "~federated": {},
     }  # fmt: skip
     call.store(APPLICATIONS)[document["id"]] = document
     return CloudAnswer(status=201, body=shown(document))
@@ -80,9 +88,28 @@ def _create_principal(call: Call) -> CloudAnswer:
 
 
 def _list(call: Call) -> Json:
-    asked = re.fullmatch(r"\s*(\w+)\s+eq\s+'(.*)'\s*", call.query.get("$filter", ""))
-    found = call.store(_kind(call)).values()
-    return {"value": [shown(one) for one in found if asked is None or str(one.get(asked[1])) == asked[2]]}
+    asked = call.query.get("$filter", "")
+    return {"value": [shown(one) for one in call.store(_kind(call)).values() if is_asked(one, asked)]}
+
+
+def is_asked(document: Json, asked: str) -> bool:
+    """Return whether a document is one that a filter asks for: by a value, its beginning, or one of a list.
+
+    https://learn.microsoft.com/en-us/graph/filter-query-parameter
+    """
+    for pattern, holds in FILTERS:
+        found = re.fullmatch(pattern, asked.strip())
+        if found:
+            return holds(document.get(found["name"]), found["value"])
+    return True
+
+
+FILTERS: tuple[tuple[str, Callable[[Any, str], bool]], ...] = (
+    (r"(?P<name>\w+)\s+eq\s+'(?P<value>.*)'", lambda kept, value: str(kept) == value),
+    (r"startswith\((?P<name>\w+),\s*'(?P<value>.*)'\)", lambda kept, value: str(kept).startswith(value)),
+    (r"(?P<name>\w+)/any\((\w+):\2\s+eq\s+'(?P<value>.*)'\)", lambda kept, value: value in (kept or ())),
+)
+"""Forms of a filter, and what each compares; what has none of them is answered whole."""
 
 
 def _read(call: Call) -> Json:
@@ -158,14 +185,25 @@ def _me(call: Call) -> Json:
     return {"id": call.caller.object_id, "userPrincipalName": call.caller.principal, "displayName": call.caller.name}
 
 
+def graph_roles(call: Call) -> set[str]:
+    """Return the roles of Microsoft Graph that the caller's service principal was given, by name."""
+    own = call.store(PRINCIPALS).get(call.caller.object_id, {})
+    return {GRAPH_ROLES.get(str(one["appRoleId"]), "") for one in own.get(ROLES, ())}
+
+
 def may_read(call: Call) -> bool:
     """Return whether the caller is a person, may read all applications, or may write the one that is asked."""
-    return call.caller.kind == USER or call.caller.object_id in call.world.directory_readers or may_write(call)
+    if call.caller.kind == USER or call.caller.object_id in call.world.directory_readers:
+        return True
+    return READ_ALL in graph_roles(call) or may_write(call)
 
 
 def may_write(call: Call) -> bool:
-    """Return whether the caller may write all applications, or owns the one that is asked."""
-    if call.caller.object_id in call.world.directory_writers:
+    """Return whether the caller may write all applications, owns the one that is asked, or may make its own."""
+    roles = graph_roles(call)
+    if call.caller.object_id in call.world.directory_writers or WRITE_ALL in roles:
+        return True
+    if WRITE_OWN in roles and call.method == "POST" and call.path.rpartition("/")[2] in (APPLICATIONS, PRINCIPALS):
         return True
     owned = call.store(_kind(call)).get(call.arguments.get("id", ""))
     return owned is not None and call.caller.object_id in owned["~owners"]

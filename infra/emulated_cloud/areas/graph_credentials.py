@@ -11,7 +11,9 @@ from infra.emulated_cloud.areas.graph import (
     MAKE,
     PRINCIPALS,
     REFUSED,
+    ROLES,
     entity,
+    is_asked,
     may_read,
     may_write,
     shown,
@@ -20,7 +22,9 @@ from infra.emulated_cloud.areas.graph import (
 from infra.emulated_cloud.calls import Area, Attempt, Call, CloudAnswer, CloudRefusalError, ServiceRule
 from infra.emulated_cloud.world import Json
 
-PASSWORDS, ROLES, GROUPS, MEMBERS = "passwordCredentials", "~appRoles", "groups", "~members"
+PASSWORDS, GROUPS, MEMBERS = "passwordCredentials", "groups", "~members"
+SECRETS = "~secrets"
+"""Id of a password to its text, which is shown once."""
 LASTS = dt.timedelta(days=730)
 """How long a password lives that states no end."""
 WRITES = tuple(
@@ -30,6 +34,8 @@ WRITES = tuple(
 )
 READS = (
     "graph GET /*/directoryObjects/*",
+    "graph GET /*/users",
+    "graph POST /*/directoryObjects/getByIds",
     "graph GET /*/servicePrincipals/*/appRoleAssignments",
     "graph GET /*/servicePrincipals/*/transitiveMemberOf",
 )
@@ -44,13 +50,16 @@ def _add_password(call: Call) -> Json:
         "startDateTime": given.get("startDateTime", now.isoformat()),
         "endDateTime": given.get("endDateTime", (now + LASTS).isoformat()),
     }  # fmt: skip
+    secret = call.world.new_uuid()
     entity(call).setdefault(PASSWORDS, []).append(made)
-    return {**made, "secretText": call.world.new_uuid()}
+    entity(call).setdefault(SECRETS, {})[made["keyId"]] = secret
+    return {**made, "secretText": secret}
 
 
 def _remove_password(call: Call) -> CloudAnswer:
     kept = entity(call).get(PASSWORDS, [])
     entity(call)[PASSWORDS] = [one for one in kept if one["keyId"] != call.fields.get("keyId")]
+    entity(call).get(SECRETS, {}).pop(call.fields.get("keyId"), None)
     return CloudAnswer(status=204, body=None)
 
 
@@ -93,13 +102,41 @@ def _writes_directory(call: Call) -> bool:
     return call.caller.object_id in call.world.directory_writers
 
 
-def _read_object(call: Call) -> Json:
-    identity = call.arguments["id"]
-    for kind in (PRINCIPALS, APPLICATIONS, GROUPS, "directory objects"):
+def _object(call: Call, identity: str) -> Json | None:
+    """Return what has an object id, with its type; None if nothing has."""
+    for kind, name in OBJECT_TYPES.items():
         found = call.store(kind).get(identity)
         if found is not None:
-            return shown(found)
-    raise CloudRefusalError(404, "Request_ResourceNotFound", f"Resource '{identity}' does not exist.")
+            own = "servicePrincipal" if "appId" in found and not name else name or "user"
+            return {"@odata.type": f"#microsoft.graph.{own}", **shown(found)}
+    return None
+
+
+def _read_object(call: Call) -> Json:
+    found = _object(call, call.arguments["id"])
+    if found is None:
+        message = f"Resource '{call.arguments['id']}' does not exist."
+        raise CloudRefusalError(404, "Request_ResourceNotFound", message)
+    return found
+
+
+def _users(call: Call) -> Json:
+    """Answer the people of the tenant, those that a filter asks for."""
+    people = [one for one in call.store("directory objects").values() if "userPrincipalName" in one]
+    return {"value": [shown(one) for one in people if is_asked(one, call.query.get("$filter", ""))]}
+
+
+def _objects_of(call: Call) -> Json:
+    """Answer what has the ids that are named; one that nothing has is left out.
+
+    https://learn.microsoft.com/en-us/graph/api/directoryobject-getbyids
+    """
+    found = [_object(call, str(identity)) for identity in call.fields.get("ids", ())]
+    return {"value": [one for one in found if one is not None]}
+
+
+OBJECT_TYPES = {PRINCIPALS: "servicePrincipal", APPLICATIONS: "application", GROUPS: "group", "directory objects": ""}
+"""Where objects are kept, and their type; of the first identities it follows from what they have."""
 
 
 _PASSWORD = Attempt(who="person", request="POST graph/v1.0/applications/<applications>/addPassword", body={})
@@ -112,7 +149,7 @@ AREA = Area(
         f"POST /{PRINCIPALS}/{{id}}/appRoleAssignments": _add_role,
         f"GET /{PRINCIPALS}/{{id}}/transitiveMemberOf": _member_of,
         f"POST /{GROUPS}": _create_group, f"POST /{GROUPS}/{{id}}/members/$ref": _add_member,
-        "GET /directoryObjects/{id}": _read_object,
+        "GET /directoryObjects/{id}": _read_object, "POST /directoryObjects/getByIds": _objects_of, "GET /users": _users,
     }),
     rules=(
         ServiceRule(

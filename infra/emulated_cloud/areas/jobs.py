@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.emulated_cloud.areas.compute import STARTS
 from infra.emulated_cloud.areas.databricks_resources import host_of
 from infra.emulated_cloud.areas.object_permissions import RESTRICT_PAGE, holds_level
 from infra.emulated_cloud.areas.principals import may_use
@@ -328,6 +329,7 @@ AREA = Area(
             verb.format(root=f"/api/{version}/jobs"): action for verb, action in _VERBS.items()
         })
     ),
+    shared=STARTS,
     rules=(
         ServiceRule(
             rule="run-as-needs-service-principal-user",

@@ -64,7 +64,17 @@ def _found(call: Call) -> Json:
 
 
 def _create(call: Call) -> CloudAnswer:
-    return CloudAnswer(status=201, body=add_principal(call.world, _kind(call), call.fields))
+    made = add_principal(call.world, _kind(call), call.fields)
+    if call.service == ACCOUNT:
+        _keep_admin(call, made)
+    return CloudAnswer(status=201, body=made)
+
+
+def _keep_admin(call: Call, document: Json) -> None:
+    """Let a principal administer the account, or no longer, as its roles say."""
+    roles = {role.get("value") for role in document.get("roles", ())}
+    admins, name = call.world.account_admins, document[NAMES[_kind(call)]]
+    (admins.add if ACCOUNT_ADMIN in roles else admins.discard)(name)
 
 
 def _read(call: Call) -> Json:
@@ -107,9 +117,7 @@ def _patch(call: Call) -> CloudAnswer:
     document = _found(call)
     for operation in call.fields.get("Operations", ()):
         _apply(document, operation)
-    roles = {role.get("value") for role in document.get("roles", ())}
-    name = document[NAMES[_kind(call)]]
-    (call.world.account_admins.add if ACCOUNT_ADMIN in roles else call.world.account_admins.discard)(name)
+    _keep_admin(call, document)
     return CloudAnswer(status=204)
 
 

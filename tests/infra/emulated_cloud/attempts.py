@@ -2,15 +2,21 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
+from infra.emulated_cloud.areas.entra import assertion
 from infra.emulated_cloud.areas.object_permissions import KINDS
-from infra.emulated_cloud.calls import Attempt, CloudAnswer
+from infra.emulated_cloud.calls import SIGN_IN, Attempt, CloudAnswer
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import token_of
 from infra.emulated_cloud.world import World
 
-NAMES = {"account": "accounts.azuredatabricks.net", "azure": "management.azure.com", "graph": "graph.microsoft.com"}
+NAMES = {
+    "account": "accounts.azuredatabricks.net", "azure": "management.azure.com", "graph": "graph.microsoft.com",
+    SIGN_IN: "login.microsoftonline.com",
+}  # fmt: skip
 
 
 def perform(cloud: Cloud, attempt: Attempt) -> CloudAnswer:
@@ -18,7 +24,9 @@ def perform(cloud: Cloud, attempt: Attempt) -> CloudAnswer:
     text = _filled(cloud.world, attempt.request)
     method, _, rest = text.partition(" ")
     short, slash, path = rest.partition("/")
-    content = b"" if attempt.body is None else _filled(cloud.world, json.dumps(attempt.body)).encode()
+    filled = _filled(cloud.world, json.dumps(attempt.body))
+    form = short == SIGN_IN
+    content = b"" if attempt.body is None else (urlencode(json.loads(filled)) if form else filled).encode()
     return cloud.answer(
         Request(
             host=_host(cloud.world, short), method=method, target=slash + path, content=content,
@@ -41,6 +49,26 @@ def _filled(world: World, text: str) -> str:
     return re.sub(r"<([\w /-]+)>", lambda found: _newest(world, found[1]), text)
 
 
+def _secret(world: World, which: int) -> str:
+    return next(iter(list(world.store("graph", "applications").values())[which]["~secrets"].values()))
+
+
+def _assertion(world: World, **other: str) -> str:
+    """Sign what the newest federated credential names, but for what differs."""
+    named = next(iter(list(world.store("graph", "applications").values())[-1]["~federated"].values())) | other
+    return assertion(world, named["issuer"], named["subject"])
+
+
+SIGNS_IN: dict[str, Callable[[World], str]] = {
+    "secret": lambda world: _secret(world, -1), "first secret": lambda world: _secret(world, 0),
+    "appId of a service principal": lambda world: str(list(world.store("graph", "servicePrincipals").values())[-1]["appId"]),
+    "token of person": lambda world: token_of(world, "person"), "assertion": _assertion,
+    "assertion of another issuer": lambda world: _assertion(world, issuer="https://other.example"),
+    "assertion of another subject": lambda world: _assertion(world, subject="sc://organisation/project/other"),
+}  # fmt: skip
+"""What an identity signs in with, by what an example calls it."""
+
+
 def _newest(world: World, kind: str) -> str:
     if kind in KINDS:
         documents: list[Any] = [
@@ -52,6 +80,8 @@ def _newest(world: World, kind: str) -> str:
     if kind in ("applications", "appId"):
         application = list(world.store("graph", "applications").values())[-1]
         return str(application["id" if kind == "applications" else "appId"])
+    if kind in SIGNS_IN:
+        return SIGNS_IN[kind](world)
     if kind == "servicePrincipals":
         return list(world.store("graph", kind))[-1]
     if kind == "instrumentation key":

@@ -38,7 +38,8 @@ def test_a_rule_refuses_its_refused_example(rule: ServiceRule) -> None:
     status, code, _ = rule.refusal
     assert (answer.status, answer.headers.get("X-Emulator-Rule")) == (status, rule.rule), answer
     assert code in str(answer.body)
-    assert not re.search(r"\{\w+\}", str(answer.body.get("message") or answer.body["error"]["message"]))
+    said = answer.body.get("message") or answer.body.get("error_description") or answer.body["error"]["message"]
+    assert not re.search(r"\{\w+\}", str(said))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule)
