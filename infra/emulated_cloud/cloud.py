@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 from infra.emulated_cloud.areas import (
     account,
@@ -70,6 +71,8 @@ HOSTS = (
     (re.compile(r"([\w-]+)\.in\.applicationinsights\.azure\.com"), MONITOR),
 )
 """Real host names and their service; the group is the place."""
+XML_HOSTS = re.compile(r"[\w-]+\.(blob|queue|file)\.core\.windows\.net")
+"""Services that answer in XML."""
 OPEN = ("/aad/auth", "/.well-known/databricks-config", "/metadata/endpoints")
 """Paths that are answered before anybody has signed in."""
 
@@ -199,7 +202,17 @@ def service_of(host: str) -> tuple[str, str]:
 
 
 def refused(request: Request, refusal: CloudRefusalError) -> CloudAnswer:
-    """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not, Entra has the words of OAuth."""
+    """Return a refusal as the service writes it: Azure and Graph nest it, Databricks does not, Entra has the words of OAuth.
+
+    Blobs, queues and files answer in XML
+    (https://learn.microsoft.com/en-us/rest/api/storageservices/status-and-error-codes2), from which clients read the code.
+    """
+    headers = {"X-Emulator-Rule": refusal.rule} if refusal.rule else {}
+    if XML_HOSTS.fullmatch(request.host.partition(":")[0].lower()):
+        text = f"<Error><Code>{escape(refusal.code)}</Code><Message>{escape(str(refusal))}</Message></Error>"
+        content = f'<?xml version="1.0" encoding="utf-8"?>{text}'.encode()
+        headers |= {"Content-Type": "application/xml", "x-ms-error-code": refusal.code}
+        return CloudAnswer(status=refusal.status, body=content, headers=headers)
     service = next((name for pattern, name in HOSTS if pattern.fullmatch(request.host.lower())), "")
     plain = {"code": refusal.code, "message": str(refusal)}
     if service == SIGN_IN:
@@ -209,7 +222,6 @@ def refused(request: Request, refusal: CloudRefusalError) -> CloudAnswer:
         body = {"error": plain}
     else:
         body = {"error_code": refusal.code, "message": str(refusal), **refusal.details}
-    headers = {"X-Emulator-Rule": refusal.rule} if refusal.rule else {}
     return CloudAnswer(status=refusal.status, body=body, headers=headers)
 
 

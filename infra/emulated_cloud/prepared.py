@@ -79,6 +79,7 @@ def add_metastore(world: World) -> None:
 
 SERVICES = {
     "00000003-0000-0000-c000-000000000000": "Microsoft Graph",
+    "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d": "AzureDatabricks",
     "797f4846-ba00-4fd7-ba43-dac1f8f63013": "Windows Azure Service Management API",
     "499b84ac-1321-427f-aa17-267ca6975798": "Azure DevOps",
     "e406a681-f3d4-42a8-90b6-c2b029497af1": "Azure Storage",

@@ -6,6 +6,7 @@ Not known: quotas of regions, zones and sizes, prices, the values that a type al
 import copy
 import re
 from collections.abc import Callable
+from typing import Any
 
 from infra.emulated_cloud.areas.azure_ids import ASSIGNMENT, FIXED, resource_type, resources
 from infra.emulated_cloud.areas.azure_monitor_resources import RULES as MONITOR_RULES
@@ -46,11 +47,28 @@ def put_resource(call: Call) -> Json:
 
 
 def _patch(call: Call) -> Json:
+    """Change what is named of a resource: its properties by the rules of a merge patch, everything else as a whole."""
     document = _resource(call)
     changes = copy.deepcopy(call.fields)
-    document.setdefault("properties", {}).update(changes.pop("properties", {}))
+    document["properties"] = _merged(document.get("properties", {}), changes.pop("properties", {}))
     document.update(changes)
     return copy.deepcopy(document)
+
+
+def _merged(kept: Any, changes: Any) -> Any:
+    """Return a document with the changes of a merge patch (RFC 7396, section 2).
+
+    What a key of the company's changes of an account's encryption leaves the second encryption that it was created with.
+    """
+    if not isinstance(changes, dict):
+        return changes
+    found = dict(kept) if isinstance(kept, dict) else {}
+    for name, value in changes.items():
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = _merged(found.get(name), value)
+    return found
 
 
 def _resource(call: Call) -> Json:

@@ -3,12 +3,13 @@
 import ipaddress
 import re
 from pathlib import Path
+from xml.etree import ElementTree  # noqa: S405 -- our own answers
 
 import pytest
 
 from infra.emulated_cloud import areas as areas_folder
 from infra.emulated_cloud.areas.azure_resource_rules import _is_within
-from infra.emulated_cloud.calls import ServiceRule
+from infra.emulated_cloud.calls import Attempt, CloudAnswer, ServiceRule
 from infra.emulated_cloud.cloud import AREAS
 from infra.emulated_cloud.prepared import new_cloud
 from tests.infra.emulated_cloud.attempts import perform
@@ -38,8 +39,17 @@ def test_a_rule_refuses_its_refused_example(rule: ServiceRule) -> None:
     status, code, _ = rule.refusal
     assert (answer.status, answer.headers.get("X-Emulator-Rule")) == (status, rule.rule), answer
     assert code in str(answer.body)
+    assert not re.search(r"\{\w+\}", message_of(answer))
+
+
+def message_of(answer: CloudAnswer) -> str:
+    """Return the message of a refusal, as a client of the service reads it."""
+    if answer.headers.get("Content-Type") == "application/xml":
+        found = ElementTree.fromstring(answer.body)  # noqa: S314 -- our own answer
+        assert found.findtext("Code") == answer.headers["x-ms-error-code"]
+        return str(found.findtext("Message"))
     said = answer.body.get("message") or answer.body.get("error_description") or answer.body["error"]["message"]
-    assert not re.search(r"\{\w+\}", str(said))
+    return str(said)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.rule)
@@ -53,6 +63,29 @@ def test_a_refused_request_changes_nothing(rule: ServiceRule) -> None:
     assert {
         place: dict(store) for place, store in cloud.world.stores.items() if store and place[1] != "permissions"
     } == before
+
+
+def test_a_change_of_one_property_leaves_the_others() -> None:
+    """A key of the company's leaves the second encryption of an account, tags are given as a whole, and null removes."""
+    cloud = new_cloud()
+    path = "azure/subscriptions/5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3/resourceGroups/rg"
+    account = f"{path}/providers/Microsoft.Storage/storageAccounts/lake"
+    given = {
+        "encryption": {"requireInfrastructureEncryption": True, "keySource": "Microsoft.Storage"},
+        "minimumTlsVersion": "TLS1_2",
+    }
+    changed = {"encryption": {"keySource": "Microsoft.Keyvault"}, "minimumTlsVersion": None}
+    for request, body in (
+        (f"PUT {path}", {"location": "westeurope"}), (f"PUT {account}", {"properties": given, "tags": {"a": "1"}}),
+        (f"PATCH {account}", {"properties": changed, "tags": {"b": "2"}}),
+    ):  # fmt: skip
+        answer = perform(cloud, Attempt(who="person", request=request, body=body))
+        assert answer.status < 300, answer
+    assert answer.body["properties"]["encryption"] == {
+        "requireInfrastructureEncryption": True, "keySource": "Microsoft.Keyvault",
+    }  # fmt: skip
+    assert "minimumTlsVersion" not in answer.body["properties"]
+    assert answer.body["tags"] == {"b": "2"}
 
 
 def test_every_rule_has_an_id_of_its_own_and_a_page_of_the_service() -> None:
