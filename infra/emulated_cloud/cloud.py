@@ -111,7 +111,18 @@ class Cloud:
             with self.world.lock:
                 return self._act(self._call(request))
         except CloudRefusalError as refusal:
-            return refused(request, refusal)
+            return self._challenged(request, refused(request, refusal))
+
+    def _challenged(self, request: Request, answer: CloudAnswer) -> CloudAnswer:
+        """Add where a vault says that tokens for it come from, which its clients ask first.
+
+        https://learn.microsoft.com/en-us/azure/key-vault/general/authentication-requests-and-responses
+        """
+        if answer.status != 401 or not request.host.lower().endswith(".vault.azure.net"):
+            return answer
+        issuer = f"https://login.microsoftonline.com/{self.world.site.tenant}"
+        challenge = f'Bearer authorization="{issuer}", resource="https://vault.azure.net"'
+        return replace(answer, headers={**answer.headers, "WWW-Authenticate": challenge})
 
     def _call(self, request: Request) -> Call:
         service, place = service_of(request.host)

@@ -30,7 +30,7 @@ from databricks.sdk.service.sql import (
 )
 from databricks.sdk.service.workspace import AclPermission
 
-from infra.emulated_cloud.cloud import Cloud
+from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import ANALYST, new_cloud
 from infra.emulated_cloud.server import Addresses, served
 from infra.emulated_cloud.world import Site
@@ -243,6 +243,21 @@ def test_a_workspace_that_is_changed_is_answered_with_its_number(addresses: Addr
     wanted = Workspace(network_connectivity_config_id="connected")
     changed = account.workspaces.update(number, wanted, update_mask="network_connectivity_config_id").result()
     assert (changed.workspace_id, changed.network_connectivity_config_id) == (number, "connected")
+
+
+def test_a_vault_says_where_tokens_for_it_come_from(cloud: Cloud) -> None:
+    """Its clients ask without a token first; other services do not say it."""
+    answers = {
+        host: cloud.answer(Request(host=host, method="GET", target="/keys/disk", content=b"", token="", network=""))
+        for host in ("kv.vault.azure.net", "management.azure.com")
+    }
+    assert {answer.status for answer in answers.values()} == {401}
+    asked = answers["kv.vault.azure.net"].headers["WWW-Authenticate"]
+    assert (
+        asked
+        == f'Bearer authorization="https://login.microsoftonline.com/{Site().tenant}", resource="https://vault.azure.net"'
+    )
+    assert "WWW-Authenticate" not in answers["management.azure.com"].headers
 
 
 def test_a_token_says_who_holds_it_and_is_known_to_its_cloud_alone(tokens: dict[str, Any]) -> None:
