@@ -34,9 +34,7 @@ def ask_workspace(
 ) -> dict[str, Any]:
     """Send a request to a workspace as a principal and return the answer, a refusal too."""
     described = json.loads(site.addresses.tokens.read_text(encoding="utf-8"))
-    world = site.cloud.world  # a token that was asked for one service is of no use to another
-    held = (one for one, caller in world.tokens.items() if caller.principal == principal and one not in world.audiences)
-    token = next(held, "")
+    token = site.cloud.world.token_of(principal)
     request = urllib.request.Request(  # noqa: S310 -- an address of the emulated cloud
         f"{site.addresses.hosts[environment]}{path}", data=json.dumps(body).encode(), method=method,
         headers={"Authorization": f"Bearer {token or sign_in.token_of(described, principal)}"},
