@@ -286,7 +286,6 @@ def _empty(call: Call) -> Json:
 
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
-    "GET /tenants": _tenants,
     "GET /subscriptions": _list_subscriptions,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
@@ -302,7 +301,7 @@ _SPECIAL = endpoints(AZURE, {
     "DELETE /{scope*}/providers/Microsoft.Authorization/roleAssignments/{id}": _unassign,
     "GET /{scope*}/Microsoft.Insights/components/{name}/currentBillingFeatures": read_cap,
     "PUT /{scope*}/Microsoft.Insights/components/{name}/currentBillingFeatures": write_cap,
-    "POST /{path*}/listKeys": _keys, "POST /{path*}/sharedKeys": _empty,
+    "POST /{path*}/listKeys": _keys, "POST /{path*}/sharedKeys": _empty, "GET /tenants": _tenants,
 })  # fmt: skip
 _GENERIC: tuple[Endpoint, ...] = endpoints(AZURE, {
     "PUT /subscriptions/{path*}": put_resource, "PATCH /subscriptions/{path*}": _patch, "GET /subscriptions/{path*}": _get,
