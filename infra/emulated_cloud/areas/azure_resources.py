@@ -158,14 +158,16 @@ def _read_definition(call: Call) -> Json:
 def _assign(call: Call) -> Json:
     properties = call.fields.get("properties", {})
     kept = {
-        "principalType": "ServicePrincipal", **copy.deepcopy(properties), "scope": "/" + call.arguments["scope"],
+        "principalType": "ServicePrincipal", **copy.deepcopy(properties), "scope": "/" + call.arguments["scope"], "~id": call.path,
     }  # fmt: skip
     call.world.store("azure", ASSIGNMENTS)[call.path.lower()] = kept
     return _assignment(call.path, kept)
 
 
 def _assignment(path: str, kept: Json) -> Json:
-    return {"id": path, "name": path.rpartition("/")[2], "type": ASSIGNMENT, "properties": copy.deepcopy(kept)}
+    """Return an assignment as the service shows it, with its id as it was written."""
+    shown = {name: copy.deepcopy(value) for name, value in kept.items() if not name.startswith("~")}
+    return {"id": kept.get("~id", path), "name": path.rpartition("/")[2], "type": ASSIGNMENT, "properties": shown}
 
 
 def _read_assignment(call: Call) -> Json:
