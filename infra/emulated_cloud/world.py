@@ -163,6 +163,11 @@ class World:
         self.tokens[token] = caller
         return token
 
+    def token_of(self, principal: str) -> str:
+        """Return a token of an identity that every service accepts, by its name in Databricks; empty if it has none."""
+        held = (token for token, caller in self.tokens.items() if caller.principal == principal)
+        return next((token for token in held if token not in self.audiences), "")
+
     # Principals of the account -------------------------------------------------------------------------------------
 
     def scim(self, kind: str) -> Store:

@@ -257,8 +257,8 @@ class JobRunner:
 
     def _token(self, principal: str) -> str:
         """Return a token of the identity that a job runs as."""
-        known = next((token for token, caller in self.world.tokens.items() if caller.principal == principal), None)
-        if known is not None:
+        known = self.world.token_of(principal)
+        if known:
             return known
         document = self.world.principal(principal) or {}
         kind = SERVICE_PRINCIPAL if "applicationId" in document else USER

@@ -34,7 +34,7 @@ def ask_workspace(
 ) -> dict[str, Any]:
     """Send a request to a workspace as a principal and return the answer, a refusal too."""
     described = json.loads(site.addresses.tokens.read_text(encoding="utf-8"))
-    token = next((one for one, caller in site.cloud.world.tokens.items() if caller.principal == principal), "")
+    token = site.cloud.world.token_of(principal)
     request = urllib.request.Request(  # noqa: S310 -- an address of the emulated cloud
         f"{site.addresses.hosts[environment]}{path}", data=json.dumps(body).encode(), method=method,
         headers={"Authorization": f"Bearer {token or sign_in.token_of(described, principal)}"},

@@ -107,8 +107,7 @@ def credentials_of(world: World, principal: str) -> list[str]:
         If it has no federated credential.
     """
     if "@" in principal:
-        password = next(token for token, caller in world.tokens.items() if caller.principal == principal)
-        return ["--username", principal, "--password", password]
+        return ["--username", principal, "--password", world.token_of(principal)]
     known = world.store("graph", "applications").values()
     application: Json = next((one for one in known if one["appId"] == principal), {})
     credential = next(iter(application.get("~federated", {}).values()), None)

@@ -305,7 +305,9 @@ class Rehearsal:
         return statement_of(self.site, environment, group, statement)
 
     def _sdk(self, identity: str, environment: str, method: str, path: str, body: Mapping[str, Any]) -> None:
-        ask_workspace(self.site, environment, self.principal(identity), method, path, body)
+        answer = ask_workspace(self.site, environment, self.principal(identity), method, path, body)
+        if "error" in answer.get("status", {}):
+            raise RehearsalError(f"{method} {path} as {identity}: {answer['status']['error']['message']}")
 
     def variables(self, identity: str) -> dict[str, str]:
         """Return the environment of a command of an identity."""

@@ -176,14 +176,16 @@ def _read_definition(call: Call) -> Json:
 def _assign(call: Call) -> Json:
     properties = call.fields.get("properties", {})
     kept = {
-        "principalType": "ServicePrincipal", **copy.deepcopy(properties), "scope": "/" + call.arguments["scope"],
+        "principalType": "ServicePrincipal", **copy.deepcopy(properties), "scope": "/" + call.arguments["scope"], "~id": call.path,
     }  # fmt: skip
     call.world.store("azure", ASSIGNMENTS)[call.path.lower()] = kept
     return _assignment(call.path, kept)
 
 
 def _assignment(path: str, kept: Json) -> Json:
-    return {"id": path, "name": path.rpartition("/")[2], "type": ASSIGNMENT, "properties": copy.deepcopy(kept)}
+    """Return an assignment as the service shows it, with its id as it was written."""
+    shown = {name: copy.deepcopy(value) for name, value in kept.items() if not name.startswith("~")}
+    return {"id": kept.get("~id", path), "name": path.rpartition("/")[2], "type": ASSIGNMENT, "properties": shown}
 
 
 def _read_assignment(call: Call) -> Json:
@@ -304,7 +306,6 @@ def _empty(call: Call) -> Json:
 
 _SPECIAL = endpoints(AZURE, {
     "GET /metadata/endpoints": _no_metadata,
-    "GET /tenants": _tenants,
     "GET /subscriptions": _list_subscriptions,
     "GET /subscriptions/{id}": _subscription,
     "GET /subscriptions/{id}/providers": _providers,
@@ -320,7 +321,7 @@ _SPECIAL = endpoints(AZURE, {
     "DELETE /{scope*}/providers/Microsoft.Authorization/roleAssignments/{id}": _unassign,
     "GET /{scope*}/Microsoft.Insights/components/{name}/currentBillingFeatures": read_cap,
     "PUT /{scope*}/Microsoft.Insights/components/{name}/currentBillingFeatures": write_cap,
-    "POST /{path*}/listKeys": _keys, "POST /{path*}/sharedKeys": _empty,
+    "POST /{path*}/listKeys": _keys, "POST /{path*}/sharedKeys": _empty, "GET /tenants": _tenants,
 })  # fmt: skip
 _GENERIC: tuple[Endpoint, ...] = endpoints(AZURE, {
     "PUT /subscriptions/{path*}": put_resource, "PATCH /subscriptions/{path*}": _patch, "GET /subscriptions/{path*}": _get,

@@ -135,7 +135,7 @@ def give_role(world: World, principal: str, role: str, scope: str) -> None:
     """Let an identity hold a role at a scope, without anybody asking for it."""
     identity = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{world.new_uuid()}"
     world.store("azure", "role assignments")[identity.lower()] = {
-        "scope": scope, "principalId": principal, "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{ROLES[role].identity}",
+        "~id": identity, "scope": scope, "principalId": principal, "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{ROLES[role].identity}",
     }  # fmt: skip
 
 

@@ -62,6 +62,16 @@ def test_a_token_is_for_the_service_that_it_was_asked_for(cloud: Cloud, resource
         assert (answer.status, answer.headers.get("X-Emulator-Rule", "")) == wanted
 
 
+def test_who_acts_for_an_identity_within_the_cloud_takes_a_token_for_every_service(
+    cloud: Cloud, application: str
+) -> None:
+    """A job of it, for one: what somebody asked for one service is left aside."""
+    person(cloud, DATABRICKS)
+    assert cloud.world.token_of(PERSON.principal) == token_of(cloud.world, "person")
+    federated(cloud, application, assertion(cloud.world, ISSUER, SUBJECT))
+    assert cloud.world.token_of(application) == ""
+
+
 def test_a_person_asks_for_the_next_token_with_the_last_answer(cloud: Cloud) -> None:
     """For another service too; what nobody was given is refused."""
     kept = person(cloud, DATABRICKS)["refresh_token"]

@@ -183,6 +183,16 @@ class TestCommands:
         assert account.application in identities.principals
         assert len(identities.graph_roles[account.application]) == len(account.graph_roles)
 
+    def test_a_role_is_given_listed_and_taken_away(self, become: Become, site: RehearsalSite) -> None:
+        """By the id that the list shows, as the set-up takes away a role that gives too much."""
+        become(PERSON.principal)
+        given = ("--assignee", application("app-one"), "--role", "Reader")
+        scope = ("--scope", f"/subscriptions/{site.cloud.world.site.subscriptions[0][1]}")
+        run_az(("role", "assignment", "create", *given, *scope))
+        assert len(json.loads(run_az(("role", "assignment", "list", *given, *scope)))) == 1
+        run_az(("role", "assignment", "delete", *given, *scope))
+        assert json.loads(run_az(("role", "assignment", "list", *given, *scope))) == []
+
     def test_the_earlier_set_up_stops_at_an_application_without_a_service_principal(
         self, become: Become, site: RehearsalSite
     ) -> None:
