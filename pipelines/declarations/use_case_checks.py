@@ -9,6 +9,7 @@ from ml.spec.clusters import INDEPENDENT_DAYS
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 from ml.spec.metric_names import has_standard_error, metric_names
+from ml.spec.online_policy import PublishMode
 from ml.spec.target import MultiClass
 from pipelines.declarations.asset import Layer, Model, Table
 from pipelines.declarations.branch import INFIX, original_of
@@ -46,7 +47,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, own_sharing_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
         _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
-        _rollout_mistakes,
+        _rollout_mistakes, _online_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -183,4 +184,17 @@ def _rollout_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield (
             f"rollout: most_days is {rollout.most_days}, and the gate can decide {least} days after a rollout begins, once "
             f"outcomes are due; give more than {least}."
+        )
+
+
+def _online_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield a store that nothing is published to, and features that a stream refreshes and no job publishes."""
+    if use_case.online is None:
+        return
+    if not use_case.lookups:
+        yield "online: no lookup reads a feature table, so nothing would be published; leave it out."
+    if use_case.streaming is not None and use_case.online.mode is not PublishMode.CONTINUOUS:
+        yield (
+            f"online: mode is {use_case.online.mode}, and a stream refreshes the feature tables between two runs of the job that "
+            f"publishes; give {PublishMode.CONTINUOUS}."
         )
