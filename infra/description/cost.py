@@ -114,6 +114,10 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
             )
             for use_case in use_cases
         ]
+        if settings.serving.online_store is not None:
+            store = settings.serving.online_store
+            key, copies = f"online store {store.capacity}", 1 + store.read_replicas
+            found.append(_always(name, "online store, with its read replicas", key, copies))
     return found
 
 

@@ -95,6 +95,7 @@ _DERIVED: Mapping[str, Callable[[EnvironmentSettings], Any]] = {
     "network.listed": _public,
     "network.rules_required": lambda s: "AllRules" if _public(s) else "NoAzureDatabricksRules",
     "network.subnets": _subnets,
+    "online_store.stated": lambda s: s.serving is not None and s.serving.online_store is not None,
     "telemetry.stated": lambda s: s.telemetry is not None,
     "telemetry.query_access": _query_access,
     "telemetry.internet_query": _public,

@@ -136,6 +136,7 @@ class WorkspaceReader(_Reader):
             ("warehouse", client.warehouses.list, "id", "name"),
             ("experiment", client.experiments.list_experiments, "experiment_id", "name"),
             ("endpoint", client.serving_endpoints.list, "id", "name"),
+            ("online_store", client.feature_store.list_online_stores, "name", "name"),
             ("dashboard", client.lakeview.list, "dashboard_id", "display_name"),
             ("alert", client.alerts_v2.list_alerts, "id", "display_name"),
             ("folder", self._declared_folders, "object_id", "path"),

@@ -8,6 +8,8 @@ STORE = "online-features"
 """The name of the store in each workspace: at most 63 bytes, letters, digits and hyphens."""
 SUFFIX = "_online"
 """What the name of an online table has after that of its feature table, beside which it stands in the catalog."""
+ONLINE_STORE = "MLOPS_ONLINE_STORE"
+"""The environment variable by which a served version is told its store: an address, or a connection string of Postgres."""
 SCHEME = "lakebase:"
 """What the address of a store on Databricks begins with; the others are connection strings of Postgres."""
 
