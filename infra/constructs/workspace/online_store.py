@@ -26,5 +26,6 @@ def online_store(workspace: WorkspaceContext) -> Resource | None:
         prevent_destroy=workspace.deployment.settings.locks,
         name=STORE,
         capacity=serving.online_store.capacity.value,
-        read_replica_count=serving.online_store.read_replicas,
+        # Left out for none: a service that leaves zeros out of its answers would seem to have changed what was planned.
+        read_replica_count=serving.online_store.read_replicas or None,
     )

@@ -22,7 +22,6 @@ VERSION, COMMITTED = "delta.lastUpdateVersion", "delta.lastCommitTimestamp"
 def _new_store(call: Call, document: Json) -> Json:
     return {
         "id": document["name"], "creation_time": timestamp(), "creator": call.caller.principal, "state": "AVAILABLE",
-        "read_replica_count": document.get("read_replica_count", 0),
     }  # fmt: skip
 
 
@@ -105,7 +104,7 @@ def _compute(call: Call) -> Json:
     """Answer the compute of a store's project: where its database is reached."""
     store = _project(call, call.arguments["project"])
     host = f"{store['name']}.database.{call.world.site.region}.azuredatabricks.net"
-    hosts = {"host": host, **({"read_only_host": f"ro-{host}"} if store["read_replica_count"] else {})}
+    hosts = {"host": host, **({"read_only_host": f"ro-{host}"} if store.get("read_replica_count") else {})}
     name = f"projects/{store['name']}/branches/production/endpoints/primary"
     return {"name": name, "status": {"current_state": "ACTIVE", "hosts": hosts}}
 

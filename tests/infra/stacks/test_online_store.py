@@ -96,8 +96,8 @@ def test_each_workspace_has_a_store_of_its_own_of_the_stated_size(
     stack = estate_with_stores[f"{environment}-workspace"]
     (store,) = [one for one in stack.resources.values() if one.type == STORE]
     assert store.arguments["name"] == "online-features"
-    assert (store.arguments["capacity"], store.arguments["read_replica_count"]) == (
-        ("CU_2", 1) if environment == "prod" else ("CU_1", 0)
+    assert (store.arguments["capacity"], store.arguments.get("read_replica_count")) == (
+        ("CU_2", 1) if environment == "prod" else ("CU_1", None)
     )
     assert store.prevent_destroy is settings_with_stores.environments[environment].locks
 
@@ -119,7 +119,7 @@ def test_who_publishes_is_told_the_store_and_the_others_are_not(
 @pytest.mark.parametrize(
     ("stated", "declared", "sentence"),
     [
-        ({"capacity": "CU_3"}, PUBLISHING, "Input should be 'CU_1', 'CU_2', 'CU_4' or 'CU_8'"),
+        ({"capacity": "CU_3"}, PUBLISHING, "did you mean 'CU_8'? Allowed: CU_1, CU_2, CU_4, CU_8"),
         ({"capacity": "CU_8"}, PUBLISHING, "is above its ceiling in prod, CU_1 or CU_2 or CU_4"),
         ({"capacity": "CU_1", "read_replicas": 3}, PUBLISHING, "is above its ceiling in prod, max 2"),
         ({"capacity": "CU_1", "read_replicas": -1}, PUBLISHING, "greater than or equal to 0"),
@@ -220,6 +220,12 @@ HARM: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "the store is larger than stated": (
         lambda e: e[W][STORE]["features"].update(capacity="CU_8"), "capacity is 'CU_8', allowed is what the settings state",
+    ),
+    "the store has more replicas than stated": (
+        lambda e: e[D][STORE]["features"].update(read_replica_count=3), "read_replica_count is '3', allowed is what the settings state",
+    ),
+    "the store lacks its replica": (
+        lambda e: e[W][STORE]["features"].pop("read_replica_count"), "leaves out read_replica_count",
     ),
     "the store has another name": (
         lambda e: e[W][STORE]["features"].update(name="other"), "name is 'other', allowed is 'online-features'",
