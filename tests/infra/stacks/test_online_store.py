@@ -4,7 +4,6 @@ import base64
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +22,14 @@ from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import Stack
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
-from pipelines.api import OnlinePolicy, UseCase
+from pipelines.api import UseCase
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases
 from pipelines.scoring.served import ONLINE_STORE
-from tests.infra.conftest import SettingsFolder
+from tests.infra.conftest import PUBLISHING, with_stores
 
-PUBLISHING = tuple(replace(one, online=OnlinePolicy()) if one.name == "flight_delay" else one for one in use_cases())
 PLACE = ("serving", "online_store")
 STORE = "databricks_online_store"
-
-
-def with_stores(root: Path, **capacity: str) -> SettingsFolder:
-    """A copy of the shipped settings with a store in each environment, the smallest unless another is given."""
-    folder = SettingsFolder(root)
-    for environment in ENVIRONMENTS:
-        folder.change(
-            environment,
-            PLACE,
-            {"capacity": capacity.get(environment, "CU_1"), "read_replicas": int(environment == "prod")},
-        )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def settings_with_stores(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The shipped settings with a store in each environment, in prod with a replica."""
-    return load_settings(with_stores(tmp_path_factory.mktemp("stores"), prod="CU_2").path, PUBLISHING)
 
 
 @pytest.fixture(scope="module")
