@@ -50,7 +50,10 @@ class OnlinePolicy:
 
     def _checks(self) -> tuple[tuple[bool, str], ...]:
         return (
-            (self.mode not in tuple(PublishMode), unknown("mode", str(self.mode), [one.value for one in PublishMode]).rstrip(".")),
+            (
+                self.mode not in tuple(PublishMode),
+                unknown("mode", str(self.mode), [one.value for one in PublishMode]).rstrip("."),
+            ),
             (not self.lag_hours > 0, f"lag_hours is {self.lag_hours:g}; give more than 0"),
             (not 1 <= self.wait_minutes <= 180, f"wait_minutes is {self.wait_minutes}; give 1 to 180"),
         )

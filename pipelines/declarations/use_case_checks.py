@@ -188,11 +188,17 @@ def _rollout_mistakes(use_case: "UseCase") -> Iterator[str]:
 
 
 def _online_mistakes(use_case: "UseCase") -> Iterator[str]:
-    """Yield a store that nothing is published to, and features that a stream refreshes and no job publishes."""
+    """Yield a store that nothing is published to, features that no job would publish, and those that the store has too early."""
     if use_case.online is None:
         return
     if not use_case.lookups:
         yield "online: no lookup reads a feature table, so nothing would be published; leave it out."
+    for lookup in dict.fromkeys(one.table.address for one in use_case.lookups):
+        if waits := use_case.available_after.get(lookup, 0):
+            yield (
+                f"online: rows of {lookup} must wait for {waits} minutes (available_after_minutes), and the platform publishes each at "
+                "once in place of the one before: a request in between would find none; leave `online` out."
+            )
     if use_case.streaming is not None and use_case.online.mode is not PublishMode.CONTINUOUS:
         yield (
             f"online: mode is {use_case.online.mode}, and a stream refreshes the feature tables between two runs of the job that "

@@ -122,7 +122,7 @@ def note(context: Context, lags: Sequence[Lag]) -> None:
         measure(STORE_LAG, hours * 3600, {TABLE: lag.table})
         found = stale_finding(
             window_of(context.now, "day"), table=lag.table, waiting=lag.waiting, hours=hours, allowed=policy.lag_hours,
-            at=context.now,
+            at=context.now, look="look at the pipeline of its online table in the workspace",
         )  # fmt: skip
         if found is not None:
             event(STORE_BEHIND, {TABLE: lag.table})

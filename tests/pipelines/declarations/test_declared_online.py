@@ -65,6 +65,13 @@ def test_a_stream_that_refreshes_features_needs_a_pipeline_that_runs_all_the_tim
     assert replace(FLIGHTS, streaming=streaming, online=OnlinePolicy(mode=PublishMode.CONTINUOUS)).online is not None
 
 
+def test_features_that_must_wait_are_not_published() -> None:
+    """The platform keeps the newest row alone: while it may not be used, the one before is gone."""
+    waiting = tuple(replace(one, available_after_minutes=45) for one in FLIGHTS.features)
+    with pytest.raises(DeclarationError, match=r"rows of flight_delay_features\.\w+ must wait for 45 minutes"):
+        replace(PUBLISHED, features=waiting)
+
+
 def test_a_snapshot_needs_no_feed_of_changes() -> None:
     """The other modes read what has changed."""
     assert [mode for mode in PublishMode if not mode.reads_changes] == [PublishMode.SNAPSHOT]
