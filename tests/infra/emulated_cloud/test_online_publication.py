@@ -15,9 +15,10 @@ from databricks.sdk.service.ml import OnlineStore
 
 from infra.emulated_cloud.areas.online_stores import TABLES, VERSION
 from infra.emulated_cloud.cloud import Cloud
-from infra.emulated_cloud.prepared import new_cloud
+from infra.emulated_cloud.prepared import new_cloud, token_of
 from infra.emulated_cloud.privileges import securables
 from infra.emulated_cloud.server import served
+from infra.emulated_compute.on_cluster import AllowedStore, Catalog
 from pipelines.api import OnlinePolicy, PublishMode
 from pipelines.declarations.asset import Table
 from pipelines.declarations.online_store import STORE, store_address
@@ -25,11 +26,14 @@ from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.tables.arrow import records
+from pipelines.lakehouse.tables.tables import Tables
 from pipelines.scoring.columns import ARROW_TYPES
+from pipelines.scoring.declared import feature_lookups
 from pipelines.scoring.lakebase import connect, connection_arguments
 from pipelines.scoring.online import StoreError
 from pipelines.tasks import online_publication
 from pipelines.tasks.online_publication import note, publish_all, publish_online
+from pipelines.tasks.publishing import Lag
 from pipelines.tasks.synced_tables import SyncedTable
 from tests.pipelines.serving.test_online_upkeep import FEATURES, HOUR, NOON, PLAIN, refresh
 
@@ -237,3 +241,34 @@ def test_a_local_engine_says_who_publishes(workspace: Workspace) -> None:
     assert dict(publish_online(local).values) == {"published": ""}
     assert "the endpoint publishes features" in workspace.said[-1]
     assert workspace.online() == []
+
+
+def test_what_a_job_writes_can_be_published_with_what_the_catalog_knows_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that an emulated cluster has made have their key there, and the feed that the task asks for before it publishes."""
+    cloud = new_cloud()
+    grants = cloud.world.store(f"metastore {METASTORE}", "grants")
+    grants[f"metastore {METASTORE}"] = {RUNNER: ["CREATE_CATALOG"]}
+    with served(cloud, tmp_path / "cloud") as addresses, open_lakehouse("dev", root=tmp_path / "dev") as local:
+        token = token_of(cloud.world, "dev")
+        client = WorkspaceClient(host=addresses.hosts["dev"], token=token, auth_type="pat")
+        client.catalogs.create("dev")
+        client.schemas.create(FEATURES.schema, "dev")
+        client.feature_store.create_online_store(OnlineStore(name=STORE, capacity="CU_1"))
+        store = AllowedStore(
+            local.tables._store, Catalog(addresses.hosts["dev"], token), "dev", tmp_path / "commits", "r"
+        )
+        tables = Tables(local.spark, store)
+        row = {c.name: NOON if c.type == "timestamp" else PLAIN[c.type] for c in FEATURES.columns}
+        tables.merge(FEATURES, records(FEATURES, [row]))
+        told = client.tables.get(f"dev.{FEATURES.address}")
+        assert (told.owner, FEED in (told.properties or {})) == (RUNNER, False)
+        lookups = tuple(one for one in FLIGHTS.lookups if one.table == FEATURES)
+        monkeypatch.setattr(
+            online_publication, "published_tables", lambda _context: feature_lookups(replace(FLIGHTS, lookups=lookups))
+        )
+        deployed = replace(local, engine="databricks", tables=tables)
+        context = Context(lakehouse=deployed, use_case=FLIGHTS, run_id="r", now=NOON, say=lambda _: None)
+        assert publish_all(context, client, sleep=no_wait) == (Lag(table=FEATURES.address, hours=0.0, waiting=0),)
+        assert client.tables.get(f"dev.{FEATURES.address}_online").owner == RUNNER
