@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.config.stack_names import branch_stack_name
 from infra.emulated_cloud.areas.databricks_resources import host_of
 from infra.rehearsal.bootstrap import RehearsalError, run_as
 from infra.rehearsal.company import branch, change, commit
@@ -30,7 +31,7 @@ class GitBranch:
     @property
     def words(self) -> tuple[str, ...]:
         """What its objects have in their names."""
-        return f"{INFIX}{self.name}", f"/branches/{self.name}/"
+        return f"{INFIX}{self.name}", f"/branches/{self.name}/", branch_stack_name("dev", self.name)
 
 
 FIRST = GitBranch(git="new-gate", name="new_gate", use_case=USE_CASE)

@@ -11,6 +11,7 @@ from infra.emulated_cloud.world import World
 PASSING = ("run", "statement")
 """Kinds that record what was done, beside the blobs of states and records: they grow whatever is there."""
 OF_STORAGE = "storage "
+RECORDS, STATE = ".jsonl", ".tfstate"
 
 Snapshot = Mapping[str, Any]
 """What is there: ``place: kind: id`` to the document, or for a file to its bytes."""
@@ -36,7 +37,7 @@ class CloudDifference:
 
 
 def snapshot(world: World) -> Snapshot:
-    """Return a copy of everything that is there."""
+    """Return a copy of everything that is there, but for records of what was done and states that hold nothing."""
     with world.lock:
         documents = {
             f"{place}: {kind}: {key}": copy.deepcopy(document)
@@ -44,7 +45,10 @@ def snapshot(world: World) -> Snapshot:
             if kind not in PASSING and not place.startswith(OF_STORAGE)
             for key, document in store.items()
         }
-        files = {f"{place}: file: {path}": content for (place, path), content in world.contents.items()}
+        files = {
+            f"{place}: file: {path}": content for (place, path), content in world.contents.items()
+            if not path.endswith(RECORDS) and not (path.endswith(STATE) and not json.loads(content)["resources"])
+        }  # fmt: skip
     return {**documents, **files}
 
 
