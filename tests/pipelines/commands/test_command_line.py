@@ -285,7 +285,7 @@ def test_an_interrupted_command_is_exit_code_130(
     def interrupt() -> list[Job]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(list_command, "jobs", interrupt)
+    monkeypatch.setattr(job_tables, "jobs", interrupt)
     code, _, err = call(capsys, "list")
     assert code == 130
     assert err.startswith("error: interrupted.")
