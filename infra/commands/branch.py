@@ -67,11 +67,15 @@ class BranchRequest:
 
 def run(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The branch: a-z, 0-9 and single '_'. Default: list all.")
+        str | None, typer.Argument(metavar="NAME", help="The branch: a-z, 0-9 and single '_'. Default: list all.")
     ] = None,
     git_branch: Annotated[
         str | None,
-        typer.Option("--git-branch", metavar="REF", help="Instead of NAME: the one of refs/heads/REF."),
+        typer.Option(
+            "--git-branch",
+            metavar="REF",
+            help="Instead of NAME: the Git branch, refs/heads/..., after which it is called.",
+        ),
     ] = None,
     use_case: Annotated[
         list[str] | None,
@@ -100,7 +104,7 @@ def run(
         ),
     ] = "",
     env: Annotated[str, typer.Option("--env", metavar="ENVIRONMENT", help="Branches run in dev alone.")] = DEV.name,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help=f"Folder to write. Default: {OUT}.")] = OUT,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to write.")] = OUT,
     settings: SettingsFolder = FOLDER,
     offline: Offline = False,
     details: Details = False,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from infra.config.stack_names import branch_stack_name
 from infra.emulated_cloud.areas.databricks_resources import host_of
+from infra.emulated_cloud.prepared import PERSON
 from infra.rehearsal.bootstrap import RehearsalError, run_as
 from infra.rehearsal.company import branch, change, commit
 from infra.rehearsal.rehearsal import Rehearsal
@@ -16,6 +17,8 @@ SETTINGS = "infra/settings/dev.yaml"
 USE_CASE, ANOTHER = "next_visit", "air_time"
 CHANGED = (f"pipelines/use_cases/{USE_CASE}/__init__.py", "Will the household", "Soon: will the household")
 """What the author of the branch changes."""
+REFUSED = "is applied by the identity of dev"
+"""What somebody else is told."""
 NIGHT = ("where", "branches")
 """The stages of the night that remove branches."""
 
@@ -66,6 +69,19 @@ class Branches:
         ) as found:
             self._require_own(before, one)
             found.append(f"{len(difference(before, self._now()).came)} objects came, all its own; nothing else changed")
+
+    def refuse_person(self) -> None:
+        """Let an administrator deploy a branch from a laptop: a branch is dev's, and dev's identity alone applies its stacks."""
+        before = self._now()
+        with self.rehearsal.step("deploy a branch as a person (infra branch --apply)", PERSON.name) as found:
+            words = [sys.executable, "-m", "infra", "branch", "mine", "--use-case", USE_CASE, "--apply"]
+            try:
+                said = self.rehearsal.run(PERSON.name, words)
+            except RehearsalError as error:
+                said = str(error)
+            if REFUSED not in said or difference(before, self._now()) != difference(before, before):
+                raise RehearsalError(f"a person has deployed a branch, or was refused for another reason:\n{said}")
+            found.append(f"{REFUSED}; nothing changed")
 
     def run(self, one: GitBranch) -> None:
         """Run a job of a branch on the compute of the workspace, as who works on it does."""

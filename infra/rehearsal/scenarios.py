@@ -104,6 +104,7 @@ def branches(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
     rehearsal.give_rights()
     hand.deploy_environment("dev")
     without = snapshot(rehearsal.site.cloud.world)
+    steps.refuse_person()
     steps.deploy(FIRST)
     with_first = snapshot(rehearsal.site.cloud.world)
     steps.deploy(SECOND)

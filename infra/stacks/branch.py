@@ -65,7 +65,9 @@ def with_branches(settings: Settings, branches: Sequence[UseCase]) -> Settings:
         If dev's settings allow no branches.
     """
     if not settings.environments[DEV.name].branches:
-        raise DeclarationError(f"the settings of {DEV.name} allow no branches: state `branches: true` in its file.")
+        raise DeclarationError(
+            f"the settings of {DEV.name} allow no branches: state `branches: true` in {DEV.name}.yaml."
+        )
     added = {one.name: original_of(one.name)[0] for one in branches}
     teams = tuple(
         team.model_copy(

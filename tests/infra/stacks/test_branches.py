@@ -244,3 +244,12 @@ def test_the_command_refuses_in_one_sentence(words: list[str], said: str, capsys
     """Before anything is written."""
     assert main(["branch", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_only_what_a_commit_holds_is_deployed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with a release; refused before anything is planned."""
+    monkeypatch.setattr("infra.commands.branch.has_uncommitted_changes", lambda **_: True)
+    assert main(["branch", "new_gate", "--apply"]) == 2
+    assert "a branch is deployed from a commit. Commit them first." in capsys.readouterr().err
