@@ -44,6 +44,8 @@ class Target:
     def terraform(self, stacks: Mapping[str, SynthesizedStack], chosen: Collection[str]) -> dict[str, Terraform]:
         """Return Terraform for each chosen stack; offline, the stacks that these read are deployed first if they are missing.
 
+        What reads a chosen stack that is not there yet, as the account's part of an environment reads its platform, waits for it.
+
         Parameters
         ----------
         stacks
@@ -53,7 +55,11 @@ class Target:
             return {name: with_real_providers(stack) for name, stack in stacks.items() if name in chosen}
         needed = needed_by(chosen, stacks)
         prepared = offline(needed, self.folder, cache=self.cache)
-        missing = [name for name in prepared if name not in chosen and not self._state(name).exists()]
+        awaited = {name for name in chosen if not self._state(name).exists()}
+        missing = [
+            name for name in prepared
+            if name not in chosen and not self._state(name).exists() and not awaited & needed_by([name], stacks).keys()
+        ]  # fmt: skip
         all_at_once((prepared[name] for name in missing), lambda terraform: terraform.init())
         for name in missing:
             prepared[name].deploy()

@@ -99,6 +99,20 @@ def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStac
     ]  # fmt: skip
 
 
+def test_what_reads_a_stack_that_is_not_there_yet_waits_for_it(
+    stacks: dict[str, SynthesizedStack], place: Place
+) -> None:
+    """As the account's part of an environment waits for its platform; once that is there, it is deployed on the way."""
+    chosen = place.target.terraform(stacks, ["account", "dev-workspace"])
+    states = place.target.folder / "state"
+    assert list(chosen) == ["account", "dev-workspace"]
+    assert not (states / "dev-platform.tfstate").exists()
+    chosen["account"].init()
+    chosen["account"].deploy()
+    place.target.terraform(stacks, ["account", "dev-workspace"])
+    assert (states / "dev-platform.tfstate").exists()
+
+
 def test_the_saved_plan_is_applied_and_not_the_stacks_that_changed_meanwhile(
     stacks: dict[str, SynthesizedStack], founded: Place, output: Path, change: Edit
 ) -> None:
