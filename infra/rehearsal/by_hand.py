@@ -50,6 +50,11 @@ class ByHand:
                 self._terraform(stack, identity, "apply", "-auto-approve", "-input=false")
             found.append("applied")
 
+    def deploy_what_dev_reads(self) -> None:
+        """Deploy prod's platform, which dev's part of the account looks up, if prod is among the environments."""
+        if "prod" in self.rehearsal.environments:
+            self.deploy(PLATFORM.format("prod"), "prod")
+
     def deploy_environment(self, environment: str) -> None:
         """Deploy the three stacks of an environment, as the guide does it."""
         self.deploy(PLATFORM.format(environment), environment)
