@@ -1,4 +1,10 @@
-"""``access``: what a principal can do, or who can do what with an object, and by which path, in each environment."""
+"""Say what a principal can do in each environment, or who can do what with an object, and by which path.
+
+Examples
+--------
+  python -m infra access --who mrd-ml-engineering --env prod
+  python -m infra access --what prod.air_time_bronze
+"""
 
 from collections.abc import Iterator
 from typing import Annotated

@@ -1,8 +1,8 @@
-"""``branch``: what deploying a branch of use cases into dev would do, beside the originals; with --apply it is done.
+"""Deploy a branch of use cases into dev beside the originals, or remove it.
 
-Every use case gets schemas, tables, model, experiment and jobs under a name of its own, USE_CASE_branch_NAME; nothing that is shared
-changes, and no job has a schedule. The branch has a state of its own; --remove destroys all that is in it. Deployed as is, from the
-commit that is checked out, by who may apply dev's stacks.
+Without --apply, only say what would be done. Every use case gets schemas, tables, model, experiment and jobs under a name of its own,
+USE_CASE_branch_NAME; nothing that is shared changes, and no job has a schedule. The branch has a state of its own; --remove destroys
+all that is in it. It is deployed from the commit that is checked out, by whoever may apply dev's stacks.
 
 Examples
 --------
