@@ -15,7 +15,7 @@ OTHERS = {"az", "curl", "databricks", "export", "git", "npm", "npx", "uv", "terr
 """Programs of others that a page may name; what we can parse is parsed, theirs is theirs."""
 LONG = 150
 """Lines above which a page begins with its contents: more than a reader scrolls through to find his part."""
-GUIDES = sorted((ROOT / "docs").glob("*.md"))
+GUIDES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "ml" / "README.md"]
 EXAMPLES = {"late_departures": "flight_delay", "returns": "flight_delay"}
 """Names in examples that do not exist yet, and what stands for them here."""
 
