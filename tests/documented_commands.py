@@ -15,7 +15,8 @@ RUN_WHOLE: Mapping[str, str] = {
 OURS = (".venv/bin/python -m ", ".venv/bin/mlops ")
 NOT_RUN: Mapping[str, str] = {
     r"--remote|--engine databricks|infra (devops|ready|bootstrap|apply prod|rollback prod|plan prod|drift prod)": "needs a deployed environment or a signed-in Azure",
-    r"\b(SHA256|FOLDER|LOCK_ID|ADDRESS|NAME)\b|orders\.csv|late_departures|returns|815": "has a value that the reader puts in",
+    r"\b(SHA256|FOLDER|LOCK_ID|ADDRESS|NAME)\b|orders\.csv|late_departures|returns|815|parcels\.": "has a value that the reader puts in",
+    r"infra branch\b": "needs a setting that its page asks for",
     r"infra (cloud|rehearse)|pipelines (ui|serve)\b": "serves until it is ended, or rehearses for minutes; tests of their own do that",
     r"--root demo|--env (dev|staging|prod)(?! --remote)|infra (kept|drift dev|rollback dev)|--plan |--judged-by|version \d": "reads what an earlier command has made",
 }
