@@ -26,7 +26,11 @@ def _command(name: str, help_line: str) -> Command:
 COMMANDS = {
     "new": _command("new", "make the folder of a new use case from templates"),
     "check": _command("check", "check what use cases declare, the code that they name included"),
-    "list": _command("list", "list the declared jobs, their tasks and parameters"),
+    "list": Command(
+        module="pipelines.commands.list",
+        help="list the declared jobs, their tasks and parameters",
+        bare="pipelines.commands.job_tables:print_jobs",
+    ),
     "run": _command("run", "run a job"),
     "first-run": _command("first_run", "run the jobs of a new environment once, in the right order"),
     "task": _command("task", "run one task of a job"),

@@ -13,10 +13,22 @@ RUN_WHOLE: Mapping[str, str] = {
 }
 """Pages whose commands a test of their own runs from top to bottom, but for ``make``."""
 OURS = (".venv/bin/python -m ", ".venv/bin/mlops ")
+SETS = re.compile(r"export (\w+)=([\w.:/-]+)")
+"""A line that sets a variable for those after it."""
+STATED: Mapping[str, tuple[str, str]] = {"branches.md": ("infra/settings/dev.yaml", "branches: true")}
+"""Page to the line that it lets its reader add to a file before its commands."""
+FILLED: Mapping[str, tuple[str, str]] = {"releases.md": ("SHA256", r"^sha256 (\w+)$")}
+"""Page to a word that stands for what an earlier command of the page has printed, and how that is found."""
+GOES_ON: Mapping[str, str] = {
+    "branches.md": r"pipelines .*--env dev(?! --remote)",
+    "releases.md": r"infra (apply|drift) dev --offline",
+    "telemetry.md": r"^export MLOPS_TELEMETRY=file|air_time\.features|status --env dev",
+    "run-books.md": r"features --env dev|doctor --env dev",
+}
+"""Page to the commands that read what an earlier command of the same page has made: they are run too."""
 NOT_RUN: Mapping[str, str] = {
-    r"--remote|--engine databricks|infra (devops|ready|bootstrap|apply prod|rollback prod|plan prod|drift prod)": "needs a deployed environment or a signed-in Azure",
+    r"--remote|--engine databricks|infra branch \w+ .*(flight_delay|--apply)$|infra (devops|ready|bootstrap|apply prod|rollback prod|plan prod|drift prod)": "needs a deployed environment or a signed-in Azure",
     r"\b(SHA256|FOLDER|LOCK_ID|ADDRESS|NAME)\b|orders\.csv|late_departures|returns|815|parcels\.": "has a value that the reader puts in",
-    r"infra branch\b": "needs a setting that its page asks for",
     r"infra (cloud|rehearse)|pipelines (ui|serve)\b": "serves until it is ended, or rehearses for minutes; tests of their own do that",
     r"--root demo|--env (dev|staging|prod)(?! --remote)|infra (kept|drift dev|rollback dev)|--plan |--judged-by|version \d": "reads what an earlier command has made",
 }
@@ -34,7 +46,7 @@ def why_not_run(page: Path, line: str) -> str:
     """Return why no test runs a command; empty if one does."""
     if line.startswith("make "):
         return "is the whole suite or a set-up"
-    if page.name in RUN_WHOLE:
+    if page.name in RUN_WHOLE or re.search(GOES_ON.get(page.name, "(?!)"), line):
         return ""
     if not line.startswith(OURS):
         return "is of another program"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines import __main__ as command_line
-from pipelines.commands.list import as_markdown
+from pipelines.commands.job_tables import as_markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

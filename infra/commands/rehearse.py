@@ -43,6 +43,7 @@ class ScenarioName(StrEnum):
     FIRST = "first"
     INTERRUPTED = "interrupted"
     EXISTING = "existing"
+    BRANCHES = "branches"
 
 
 def run(
@@ -57,7 +58,8 @@ def run(
         ScenarioName,
         typer.Option(
             "--scenario",
-            help="A first deployment, one whose apply is killed in the middle, or one in a company with a metastore, groups and a hub.",
+            help="A first deployment, one whose apply is killed in the middle, one in a company with a metastore, groups and a "
+            "hub, or branches of use cases that come and go.",
         ),
     ] = ScenarioName.FIRST,
     folder: Annotated[

@@ -11,8 +11,10 @@ BRANCH = "refs/heads/main"
 RELEASE_TAGS = "refs/tags/v*"
 REVIEWS = "pull-request"
 """The pipeline that validates a pull request."""
+BRANCHES = "branch"
+"""The pipeline that deploys a branch of use cases into dev."""
 PIPELINES: Mapping[str, str] = MappingProxyType(
-    {name: f"/.azuredevops/{name}.yml" for name in (REVIEWS, "main", "release", "nightly")}
+    {name: f"/.azuredevops/{name}.yml" for name in (REVIEWS, BRANCHES, "main", "release", "nightly")}
 )
 """Pipeline to its file."""
 REQUIRED_TEMPLATE = ".azuredevops/templates/lakehouse.yml"
@@ -50,7 +52,7 @@ class Connection:
 CONNECTIONS: Mapping[str, Connection] = MappingProxyType(
     {
         "account": Connection(stage="account", pipelines=("main", "nightly")),
-        "dev": Connection(stage="dev", pipelines=(REVIEWS, "main", "nightly"), branches=()),
+        "dev": Connection(stage="dev", pipelines=(REVIEWS, BRANCHES, "main", "nightly"), branches=()),
         "staging": Connection(stage="staging", pipelines=("main", "nightly")),
         "prod": Connection(stage="prod", pipelines=("release",), branches=(RELEASE_TAGS,), approved=True),
         "prod-plan": Connection(stage="prod", pipelines=("main", "nightly")),

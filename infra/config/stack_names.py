@@ -51,6 +51,11 @@ def is_branch(stack: str) -> bool:
     return named and stack.startswith(f"{DEV.name}-") and stack.endswith(ending)
 
 
+def branch_in(stack: str) -> str:
+    """Return the branch whose stack it is, by the name that `branch_stack_name` gives."""
+    return stack.split("-")[1]
+
+
 def part_of(stack: str) -> Part:
     """Return the kind of a stack.
 

@@ -8,6 +8,9 @@ from typing import Any
 from infra.emulated_cloud.calls import Call, CloudAnswer, Endpoint, invalid, not_found, taken
 from infra.emulated_cloud.world import Json, World
 
+PERMISSIONS = "permissions"
+"""The store of permissions on objects, each by the kind and the id of its object."""
+
 
 def number(world: World) -> int:
     """Return a new id that is a number."""
@@ -42,6 +45,13 @@ def long_hexadecimal(world: World) -> str:
 def nothing(call: Call, document: Json) -> Json:  # noqa: ARG001 -- the interface of what a service adds
     """Add no field."""
     return {}
+
+
+def forget_permissions(call: Call, identity: str) -> None:
+    """Forget who may do what with an object that is deleted."""
+    kept = call.store(PERMISSIONS)
+    for name in [one for one in kept if one.rpartition(" ")[2] == identity]:
+        del kept[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +172,7 @@ class Collection:
         """Forget an object."""
         document = self.find(call)
         del call.store(self.kind)[str(document[self.key])]
+        forget_permissions(call, str(document[self.key]))
         return CloudAnswer(status=self.deleted)
 
     def shown(self, call: Call, document: Json, only: tuple[str, ...] = ()) -> Json:

@@ -65,9 +65,9 @@ def commit(tree: Path, message: str) -> str:
 
 
 @contextmanager
-def branch(tree: Path, name: str) -> Iterator[None]:
-    """Stand on a new branch while the context lasts."""
-    _git(tree, "checkout", "--quiet", "-B", name)
+def branch(tree: Path, name: str, *, anew: bool = True) -> Iterator[None]:
+    """Stand on a new branch, or on one that is there, while the context lasts."""
+    _git(tree, "checkout", "--quiet", *(("-B",) if anew else ()), name)
     try:
         yield
     finally:

@@ -154,7 +154,7 @@ class Rehearsal:
             found.append(f"{role} on {scope}")
 
     def pipeline(self, name: str, variables: Mapping[str, str], *, expected: Mapping[str, str] | None = None,
-                 stages: tuple[str, ...] = ()) -> dict[str, StageRun]:  # fmt: skip
+                 stages: tuple[str, ...] = (), parameters: Mapping[str, Any] | None = None) -> dict[str, StageRun]:  # fmt: skip
         """Run a pipeline of the repository as it is, and tell a line for each stage that ran.
 
         Parameters
@@ -163,6 +163,8 @@ class Rehearsal:
             Stage to the result that it has to have; every other one that runs succeeds.
         stages
             The only stages to play; all for none.
+        parameters
+            With which a person starts it.
 
         Raises
         ------
@@ -173,7 +175,7 @@ class Rehearsal:
         number = len(self.runs) + 1
         run = PipelineRun(pipeline=name, commit=head, artifacts=self.site.folder / "artifacts" / f"{number}-{name}")
         run.artifacts.mkdir(parents=True)
-        expanded = expand(self.tree / ".azuredevops" / f"{name}.yml")
+        expanded = expand(self.tree / ".azuredevops" / f"{name}.yml", **(parameters or {}))
         if stages:
             expanded = {**expanded, "stages": [one for one in expanded["stages"] if one["stage"] in stages]}
         work = self._agent_tree()
@@ -225,6 +227,7 @@ class Rehearsal:
                 "fetch",
                 "--quiet",
                 "--tags",
+                "--prune",
                 "--force",
                 "origin",
                 "+refs/heads/*:refs/remotes/origin/*",

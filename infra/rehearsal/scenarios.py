@@ -8,10 +8,12 @@ from pathlib import Path
 from infra.config.stack_names import ACCOUNT
 from infra.emulated_cloud.world import Site, World
 from infra.rehearsal.bootstrap import RehearsalError
+from infra.rehearsal.branches import FIRST, SECOND, Branches, allow_branches
 from infra.rehearsal.by_hand import ByHand
 from infra.rehearsal.company import commit
 from infra.rehearsal.existing_company import HUB, owned, settle, state_what_exists
 from infra.rehearsal.rehearsal import Rehearsal
+from infra.rehearsal.snapshots import snapshot
 
 TO_DEV = ("build", "plan_account", "account", "dev_platform", "plan_dev_account", "dev_account", "dev")
 """The stages of main that deploy dev."""
@@ -94,6 +96,24 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     hand.expect_no_changes("dev-workspace", "dev")
 
 
+def branches(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
+    """Deploy two branches into dev beside the originals, run a job of one, and remove both: nothing else may change."""
+    hand, steps = ByHand(rehearsal=rehearsal, cdktf=cdktf), Branches(rehearsal=rehearsal)
+    rehearsal.bootstrap()
+    hand.deploy(ACCOUNT, ACCOUNT)
+    rehearsal.give_rights()
+    hand.deploy_environment("dev")
+    without = snapshot(rehearsal.site.cloud.world)
+    steps.refuse_person()
+    steps.deploy(FIRST)
+    with_first = snapshot(rehearsal.site.cloud.world)
+    steps.deploy(SECOND)
+    steps.remove(SECOND, with_first, by_night=False)
+    steps.run(FIRST)
+    hand.expect_no_changes("dev-workspace", "dev")
+    steps.remove(FIRST, without, by_night=True)
+
+
 def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     """Deploy dev in a company with a metastore, groups and a hub network, take it down, and leave those as they were."""
     world, groups = rehearsal.site.cloud.world, list(rehearsal.settings.account.entra_groups)
@@ -146,4 +166,5 @@ SCENARIOS: Mapping[str, RehearsalScenario] = {
     "first": RehearsalScenario(steps=first),
     "interrupted": RehearsalScenario(steps=interrupted),
     "existing": RehearsalScenario(steps=existing, prepare=_name_what_exists, settle=settle),
+    "branches": RehearsalScenario(steps=branches, prepare=allow_branches),
 }

@@ -28,6 +28,8 @@ QUESTION = {
     "destroy": "Do you really want to destroy all resources?",
 }
 """Terraform's own questions, by which the cdktf command line knows that an approval is awaited."""
+KINDS = {"apply": RecordKind.RELEASE, "destroy": RecordKind.REMOVAL}
+"""What a command is recorded as."""
 ANSWER = "yes"
 
 
@@ -99,7 +101,7 @@ def apply_stack(
         if ask().strip() != ANSWER:
             say("Not approved: nothing is changed.")
             return 1
-    start = _record(terraform, target, release, plan)
+    start = _record(terraform, target, release, plan, kind=KINDS[request.command])
     with signals_held("the records") as held:
         record_start(target, start)
         error = _applied(terraform, say)
@@ -129,11 +131,13 @@ def _changes(plan: dict[str, Any]) -> bool:
     return any(actions not in (["no-op"], ["read"]) for actions in (*resources, *outputs))
 
 
-def _record(terraform: Terraform, target: Target, release: Release, plan: dict[str, Any]) -> ReleaseRecord:
+def _record(
+    terraform: Terraform, target: Target, release: Release, plan: dict[str, Any], *, kind: RecordKind
+) -> ReleaseRecord:
     wheel = release.sha256 is not None and "wheel" in plan.get("planned_values", {}).get("outputs", {})
     return ReleaseRecord(
         at=utc_now().isoformat(),
-        kind=RecordKind.RELEASE,
+        kind=kind,
         environment=target.environment,
         commit=release.commit,
         wheel=release.wheel if wheel else None,

@@ -18,6 +18,8 @@ class RecordKind(StrEnum):
 
     RELEASE = "release"
     ROLLBACK = "rollback"
+    REMOVAL = "removal"
+    """All that a stack has made was destroyed."""
 
 
 class ReleaseOutcome(StrEnum):
@@ -145,7 +147,7 @@ def previous_release(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
 
 def current(records: Sequence[ReleaseRecord]) -> ReleaseRecord | None:
     """Return what is deployed now, in whole or in part where it did not succeed; None if nothing was deployed yet."""
-    deployed = [r for r in records if r.kind is RecordKind.RELEASE or r.outcome is ReleaseOutcome.SUCCEEDED]
+    deployed = [r for r in records if r.kind is not RecordKind.ROLLBACK or r.outcome is ReleaseOutcome.SUCCEEDED]
     return deployed[-1] if deployed else None
 
 
@@ -157,7 +159,7 @@ def _standing(records: Iterable[ReleaseRecord]) -> list[ReleaseRecord]:
             continue
         if record.kind is RecordKind.RELEASE:
             standing.append(record)
-        else:
+        elif record.kind is RecordKind.ROLLBACK:
             commits = [other.commit for other in standing]
             kept = len(commits) - commits[::-1].index(record.commit) if record.commit in commits else 0
             standing = standing[:kept]

@@ -4,7 +4,7 @@ import datetime as dt
 import getpass
 import os
 import platform
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from infra.offline.terraform import offline
 from infra.releases.ledger import Ledger, ledger_of
 from infra.terraform_cli.driver import Terraform, with_real_providers
 from infra.terraform_cli.plans import all_at_once
-from infra.terraform_cli.synthesized import SynthesizedStack, dependencies, needed_by
+from infra.terraform_cli.synthesized import SynthesizedStack, needed_by
 
 Say = Callable[[str], None]
 
@@ -44,8 +44,7 @@ class Target:
     def terraform(self, stacks: Mapping[str, SynthesizedStack], chosen: Collection[str]) -> dict[str, Terraform]:
         """Return Terraform for each chosen stack; offline, the stacks that these read are deployed first if they are missing.
 
-        A missing stack that reads a chosen one waits until that is applied, as in a real environment: the part of the
-        account reads the platform, and the workspace reads both.
+        What reads a chosen stack that is not there yet, as the account's part of an environment reads its platform, waits for it.
 
         Parameters
         ----------
@@ -56,27 +55,15 @@ class Target:
             return {name: with_real_providers(stack) for name, stack in stacks.items() if name in chosen}
         needed = needed_by(chosen, stacks)
         prepared = offline(needed, self.folder, cache=self.cache)
-        missing = self._deployable(stacks, prepared, chosen)
+        awaited = {name for name in chosen if not self._state(name).exists()}
+        missing = [
+            name for name in prepared
+            if name not in chosen and not self._state(name).exists() and not awaited & needed_by([name], stacks).keys()
+        ]  # fmt: skip
         all_at_once((prepared[name] for name in missing), lambda terraform: terraform.init())
         for name in missing:
             prepared[name].deploy()
         return {name: terraform for name, terraform in prepared.items() if name in chosen}
-
-    def _deployable(
-        self, stacks: Mapping[str, SynthesizedStack], needed: Iterable[str], chosen: Collection[str]
-    ) -> list[str]:
-        """Return the needed stacks that do not exist and read nothing that does not exist but each other, in order."""
-        after = dependencies(stacks)
-        found: list[str] = []
-        waiting = {name for name in chosen if not self._state(name).exists()}
-        for name in needed:
-            if name in chosen or self._state(name).exists():
-                continue
-            if after[name] & waiting:
-                waiting.add(name)
-            else:
-                found.append(name)
-        return found
 
     def _state(self, stack: str) -> Path:
         return self.folder / "state" / f"{stack}.tfstate"

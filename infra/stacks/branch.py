@@ -11,6 +11,7 @@ from infra.config.loading import Settings
 from infra.config.model import EnvironmentSettings
 from infra.config.naming import logical_id
 from infra.config.stack_names import branch_stack_name
+from infra.constructs.azure.telemetry_outputs import CONNECTION
 from infra.constructs.deployment import Deployment, deployments
 from infra.constructs.release import Release
 from infra.constructs.use_case.context import UseCaseContext
@@ -20,8 +21,9 @@ from infra.constructs.use_case.workspace_objects import experiment
 from infra.constructs.workspace.catalog import EnvironmentCatalog, requirements_file, wheel_file
 from infra.constructs.workspace.compute import SharedCompute
 from infra.constructs.workspace.context import WorkspaceContext
+from infra.constructs.workspace.telemetry import telemetry_variables
 from infra.stacks.providers import databricks_workspace
-from infra.stacks.workspace import EXPERIMENTS, POOL, RELEASES, policy_output
+from infra.stacks.workspace import EXPERIMENTS, POOL, RELEASES, TELEMETRY, policy_output
 from infra.synthesis.stack import Provider, RemoteState, Resource, Stack, StackError
 from ml.spec.errors import DeclarationError
 from pipelines.declarations.branch import branched, original_of
@@ -63,7 +65,9 @@ def with_branches(settings: Settings, branches: Sequence[UseCase]) -> Settings:
         If dev's settings allow no branches.
     """
     if not settings.environments[DEV.name].branches:
-        raise DeclarationError(f"the settings of {DEV.name} allow no branches: state `branches: true` in its file.")
+        raise DeclarationError(
+            f"the settings of {DEV.name} allow no branches: state `branches: true` in {DEV.name}.yaml."
+        )
     added = {one.name: original_of(one.name)[0] for one in branches}
     teams = tuple(
         team.model_copy(
@@ -119,6 +123,7 @@ def branch_stack(
     pool = _shared(provider, "databricks_instance_pool", "pool", id=stack.reading(shared, POOL))
     nothing = _shared(provider, "databricks_sql_endpoint", "warehouse")
     experiments = _shared(provider, "databricks_directory", "experiments", path=stack.reading(shared, EXPERIMENTS))
+    variables = _telemetry(workspace, shared, platform)
     for team in deployment.teams:
         policies = {
             size.value: _shared(
@@ -129,7 +134,8 @@ def branch_stack(
         for use_case in (one for one in branches if one.name in team.use_cases):
             context = UseCaseContext(
                 workspace=workspace, catalog=catalog, compute=SharedCompute(pool=pool, warehouse=nothing),
-                experiments=experiments, team=team, use_case=use_case, receivers=(), is_branch=True,
+                experiments=experiments, team=team, use_case=use_case, receivers=(), variables=variables,
+                is_branch=True,
             )  # fmt: skip
             use_case_data(context)
             experiment(context)
@@ -143,6 +149,15 @@ def _deployment(settings: Settings, use_cases: Sequence[UseCase], release: Relea
     found = deployments(settings, use_cases, release)[DEV.name]
     unlocked: EnvironmentSettings = found.settings.model_copy(update={"locks": False})
     return replace(found, settings=unlocked)
+
+
+def _telemetry(workspace: WorkspaceContext, shared: Stack, platform: Stack) -> Mapping[str, str]:
+    """Return the variables with which the branch's jobs send what those of the originals send; none without telemetry."""
+    if workspace.deployment.settings.telemetry is None:
+        return {}
+    stack, name = workspace.stack, workspace.stack.reading(shared, TELEMETRY)
+    credential = _shared(workspace.provider, "databricks_credential", "telemetry", name=name)
+    return telemetry_variables(credential, stack.reading(platform, CONNECTION))
 
 
 def _catalog(workspace: WorkspaceContext, name: str, folder: str) -> EnvironmentCatalog:

@@ -31,8 +31,9 @@ from infra.stacks.providers import azure_subscription, databricks_workspace
 from infra.synthesis.stack import RemoteState, Resource, Stack
 from pipelines.declarations.environment_data import hashes
 from pipelines.declarations.job import Size
+from pipelines.telemetry.settings import CREDENTIAL
 
-POOL, EXPERIMENTS, RELEASES = "pool", "experiments", "releases"
+POOL, EXPERIMENTS, RELEASES, TELEMETRY = "pool", "experiments", "releases", "telemetry_credential"
 """What branches use beside their own: outputs where branches may be deployed."""
 
 
@@ -112,10 +113,9 @@ def workspace_stack(
         keep_retired_team(stack, retired_team)
     if deployment.let_in_by:
         _openings(stack, deployment, platforms)
-    if deployment.settings.branches:
-        stack.output(POOL, shared.pool.id)
-        stack.output(EXPERIMENTS, experiments.attribute("path"))
-        stack.output(RELEASES, catalog.releases_path)
+    read = {POOL: shared.pool.id, EXPERIMENTS: experiments.attribute("path"), RELEASES: catalog.releases_path}
+    for output, value in _read_by_branches(deployment, {**read, **_credential(variables)}).items():
+        stack.output(output, value)
     stack.output("catalog", catalog.name)
     stack.output("wheel", catalog.wheel_path)
     if deployment.release.sha256 is not None:
@@ -129,6 +129,16 @@ def _telemetry(workspace: WorkspaceContext, platform: Stack) -> Mapping[str, str
         return {}
     credential = telemetry_credential(workspace, connector_id=workspace.stack.reading(platform, CONNECTOR))
     return telemetry_variables(credential, workspace.stack.reading(platform, CONNECTION))
+
+
+def _credential(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the output with what jobs sign in to Application Insights with; none without telemetry."""
+    return {TELEMETRY: variables[CREDENTIAL]} if CREDENTIAL in variables else {}
+
+
+def _read_by_branches(deployment: Deployment, outputs: Mapping[str, str]) -> Mapping[str, str]:
+    """Return outputs where branches may be deployed, and none elsewhere."""
+    return outputs if deployment.settings.branches else {}
 
 
 def _team(

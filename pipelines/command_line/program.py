@@ -53,10 +53,14 @@ class Command:
         docstring is the command's help.
     help
         One line for the list of commands.
+    bare
+        ``MODULE:FUNCTION`` that is called where the command is given without arguments. Neither it nor its module needs the parser,
+        whose import takes as long as a short command.
     """
 
     module: str
     help: str
+    bare: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +189,8 @@ def _call(program: Program, given: list[str]) -> int:
     if given[:1] == ["--version"]:
         print(f"{program.name} {version()}")
         return 0
+    if len(given) == 1 and given[0] in program.commands and program.commands[given[0]].bare:
+        return _call_bare(program.commands[given[0]].bare)
     from pipelines.command_line.typed_commands import UsageError, explained
 
     try:
@@ -196,6 +202,12 @@ def _call(program: Program, given: list[str]) -> int:
     if code == INTERRUPTED:  # typer's answer to Ctrl-C outside of a command's own function
         raise KeyboardInterrupt
     return int(code or 0)
+
+
+def _call_bare(named: str) -> int:
+    module, _, function = named.partition(":")
+    interrupts.raise_on_interrupt()
+    return int(getattr(importlib.import_module(module), function)())
 
 
 def _group(program: Program, *, own_options: bool) -> "LazyGroup":

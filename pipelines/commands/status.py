@@ -122,7 +122,7 @@ def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> N
                 row["task"],
                 row["state"],
                 f"{row['started_at']:%Y-%m-%d %H:%M:%S}",
-                row["seconds"],
+                f"{row['seconds']:.1f}",
                 row["rows"],
                 *(row["trace_id"] for _ in traced),
             )

@@ -119,6 +119,9 @@ NOTIFICATIONS = (
 NIGHTLY = (
     _of_the_platform("drift", "Drift of", Severity.TODAY, PLATFORM, "mlops infra drift ENV", RELEASES),
     _of_the_platform("status", "Status of", Severity.TODAY, ML, STATUS, "on-call.md"),
+    _of_the_platform(
+        "branches", "Branches in dev", Severity.THIS_WEEK, PLATFORM, "mlops infra branch", "branches.md"
+    ),
     _of_the_platform("waivers", "Waivers", Severity.THIS_WEEK, PLATFORM, "mlops infra waivers --within 14d", "platform.md"),
     _of_the_platform(
         "audit", "Dependencies", Severity.THIS_WEEK, PLATFORM, "make audit", "releases.md"

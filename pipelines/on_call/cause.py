@@ -81,7 +81,7 @@ def likely_cause(
         Whether any job has run.
     """
     if not ever_ran:
-        return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run first-run")
+        return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run mlops first-run")
     if failed:
         return Cause(
             area=CauseArea.PLATFORM,

@@ -15,7 +15,7 @@ from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
 
 FOLDER = ROOT / ".azuredevops"
-NAMES = ("pull-request", "main", "release", "nightly")
+NAMES = ("pull-request", "branch", "main", "release", "nightly")
 Pipelines = Mapping[str, Mapping[str, Any]]
 """Expanded pipelines by name."""
 

@@ -1,4 +1,4 @@
-"""Runs of the four pipelines: a test states what has changed, what fails and what is cancelled."""
+"""Runs of the pipelines: a test states what has changed, what fails and what is cancelled."""
 
 import re
 

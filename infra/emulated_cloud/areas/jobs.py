@@ -23,6 +23,7 @@ from infra.emulated_cloud.calls import (
     invalid,
     not_found,
 )
+from infra.emulated_cloud.collections_of import forget_permissions
 from infra.emulated_cloud.world import Json, World
 
 JOBS, RUNS = "job", "run"
@@ -111,7 +112,9 @@ def _update(call: Call) -> Json:
 
 
 def _delete(call: Call) -> Json:
-    del call.store(JOBS)[str(_job(call)["job_id"])]
+    identity = str(_job(call)["job_id"])
+    del call.store(JOBS)[identity]
+    forget_permissions(call, identity)
     return {}
 
 

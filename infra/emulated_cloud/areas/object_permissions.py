@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, CloudAnswer, ServiceRule, endpoints, not_found
+from infra.emulated_cloud.collections_of import PERMISSIONS
 from infra.emulated_cloud.world import ADMINS, Json
 
 PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/auth/access-control/"
@@ -52,7 +53,7 @@ PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 
 def entries(call: Call, kind: str, identity: str) -> list[Json]:
     """Return the entries set on an object; the first one is its creator's, who manages or owns it."""
-    guarded, store = KINDS[kind], call.store("permissions")
+    guarded, store = KINDS[kind], call.store(PERMISSIONS)
     if f"{kind} {identity}" not in store:
         creator = _object(call, guarded, identity).get("~creator", call.caller.principal)
         level = OWNER if guarded.owned else CAN_MANAGE
@@ -136,7 +137,7 @@ def _set(call: Call) -> CloudAnswer:
     wanted = [_known(call, entry) for entry in call.fields.get("access_control_list", ())]
     named = {next(iter(one.items())) for one in wanted}
     kept = [one for one in kept if next(iter(one.items())) not in named]
-    call.store("permissions")[f"{kind} {identity}"] = {"entries": kept + wanted}
+    call.store(PERMISSIONS)[f"{kind} {identity}"] = {"entries": kept + wanted}
     return CloudAnswer(body=_answer(call))
 
 

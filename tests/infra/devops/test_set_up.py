@@ -391,7 +391,7 @@ def test_only_code_that_may_sign_in_runs_in_the_network_of_an_environment(
         for stage in desired.stages
     }
     assert used == {
-        "account": {"main", "nightly"}, "dev": {"pull-request", "main", "nightly"},
+        "account": {"main", "nightly"}, "dev": {"pull-request", "branch", "main", "nightly"},
         "staging": {"main", "nightly"}, "prod": {"main", "release", "nightly"},
     }  # fmt: skip
     allowed = {

@@ -99,29 +99,18 @@ def test_a_first_deployment_goes_in_two_rounds(stacks: dict[str, SynthesizedStac
     ]  # fmt: skip
 
 
-def test_a_stack_of_the_account_that_reads_the_platform_waits_for_it_offline_too(
-    output: Path, change: Edit, place: Place
+def test_what_reads_a_stack_that_is_not_there_yet_waits_for_it(
+    stacks: dict[str, SynthesizedStack], place: Place
 ) -> None:
-    """The account's part of dev is deployed for the second round, before the workspace that reads it is planned."""
-    shutil.copytree(output / "stacks" / "account", output / "stacks" / "dev-account")
-    platforms = {"backend": "local", "config": {"path": str(output / "terraform.dev-platform.tfstate")}}
-
-    def of_dev(content: dict[str, Any]) -> None:
-        content["terraform"]["backend"]["local"]["path"] = str(output / "terraform.dev-account.tfstate")
-        content["data"] = {"terraform_remote_state": {"dev_platform": platforms}}
-
-    def reads_it(content: dict[str, Any]) -> None:
-        accounts = {"backend": "local", "config": {"path": str(output / "terraform.dev-account.tfstate")}}
-        content["data"]["terraform_remote_state"]["dev_account"] = accounts
-
-    change("dev-account", of_dev)
-    stacks = change("dev-workspace", reads_it)
-    first = place.save_plan(stacks, "first")
-    assert list(first.stacks) == ["dev-platform"]
-    place.apply(stacks, "first", first.sha256)
-    second = place.save_plan(stacks, "second")
-    assert (set(second.stacks), second.deferred) == ({"dev-platform", "dev-workspace"}, {})
-    assert place.resources(stacks, "dev-account")
+    """As the account's part of an environment waits for its platform; once that is there, it is deployed on the way."""
+    chosen = place.target.terraform(stacks, ["account", "dev-workspace"])
+    states = place.target.folder / "state"
+    assert list(chosen) == ["account", "dev-workspace"]
+    assert not (states / "dev-platform.tfstate").exists()
+    chosen["account"].init()
+    chosen["account"].deploy()
+    place.target.terraform(stacks, ["account", "dev-workspace"])
+    assert (states / "dev-platform.tfstate").exists()
 
 
 def test_the_saved_plan_is_applied_and_not_the_stacks_that_changed_meanwhile(

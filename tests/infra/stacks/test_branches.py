@@ -1,6 +1,7 @@
 """A branch is a stack of its own in dev: what it adds is under its name, it changes nothing shared, and destroying it removes all."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,31 @@ def test_the_proof_holds_with_both_branches_and_sees_what_a_branch_must_not(
     assert "is no stack of this repository" in " ".join(map(str, prove(renamed, allowing, everyone)))
 
 
+def test_jobs_of_a_branch_send_what_those_of_the_originals_send(
+    stated: SettingsFolder, release: Release, tmp_path: Path
+) -> None:
+    """With dev's credential, of which the branch knows the name alone; the proof holds."""
+    folder = SettingsFolder(tmp_path)
+    shutil.copytree(stated.path, folder.path, dirs_exist_ok=True)
+    folder.change("dev", ("telemetry",), {"daily_gigabytes": 1})
+    settings, own = load_settings(folder.path), branches("new_gate")
+    estate = estate_stacks(settings, use_cases(), release)
+    stack = branch_stack(with_branches(settings, own), use_cases(), own, release, estate)
+    (workspace,) = (one for one in estate if one.name == "dev-workspace")
+    assert workspace.outputs["telemetry_credential"] == "${databricks_credential.telemetry.name}"
+    clusters = [
+        one["new_cluster"]["spark_env_vars"] for job in stack.resources.values() if job.type == "databricks_job"
+        for one in job.arguments["job_cluster"]
+    ]  # fmt: skip
+    assert clusters
+    for variables in clusters:
+        assert variables["MLOPS_TELEMETRY"] == "azure_monitor"
+        assert "dev_workspace.outputs.telemetry_credential" in variables["MLOPS_TELEMETRY_CREDENTIAL"], variables
+        assert "dev_platform.outputs.telemetry_connection" in variables["APPLICATIONINSIGHTS_CONNECTION_STRING"]
+    assert not any(one.type == "databricks_credential" for one in stack.resources.values())
+    assert list(prove(as_synthesized([*estate, stack]), with_branches(settings, own), (*use_cases(), *own))) == []
+
+
 def test_settings_that_allow_none_refuse(settings: Settings, folder: SettingsFolder) -> None:
     """As shipped; and the ceilings allow none in staging and prod."""
     with pytest.raises(DeclarationError, match="allow no branches"):
@@ -208,9 +234,22 @@ def test_terraform_deploys_two_branches_and_removes_one_alone(
         (["new-gate", "--offline"], "branch 'new-gate' is not a name"),
         (["new_gate", "--use-case", "flight_dely", "--offline"], "did you mean 'flight_delay'?"),
         (["new_gate", "--offline", "--remove"], "--offline plans a new branch"),
+        (["new_gate", "--env", "prod", "--apply"], "branches run in dev alone"),
+        (["new_gate", "--gone"], "give one of them"),
+        (["--git-branch", "refs/heads/main", "--remove"], "is what branches are merged into"),
+        (["--remove"], "are for one branch: name it"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything is written."""
     assert main(["branch", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_only_what_a_commit_holds_is_deployed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with a release; refused before anything is planned."""
+    monkeypatch.setattr("infra.commands.branch.has_uncommitted_changes", lambda **_: True)
+    assert main(["branch", "new_gate", "--apply"]) == 2
+    assert "a branch is deployed from a commit. Commit them first." in capsys.readouterr().err

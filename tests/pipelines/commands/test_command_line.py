@@ -11,7 +11,7 @@ from infra.build.release import current_commit, wheel_version
 from ml.spec.errors import RequestError
 from pipelines import __main__ as command_line
 from pipelines.command_line.program import run_program
-from pipelines.commands import list as list_command
+from pipelines.commands import job_tables
 from pipelines.declarations.job import Job
 from pipelines.declarations.registry import use_case
 from pipelines.demo import command as demo_command
@@ -222,6 +222,20 @@ def test_start_up_loads_no_slow_package() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("name", [name for name, command in command_line.COMMANDS.items() if command.bare])
+def test_a_command_without_arguments_prints_the_same_and_waits_for_no_parser(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """As the parser calls it with nothing but defaults; the parser's package is not imported."""
+    bare = call(capsys, name)
+    parsed = replace(command_line.COMMANDS[name], bare="")
+    program = replace(command_line.PROGRAM, commands={**command_line.COMMANDS, name: parsed})
+    assert (run_program(program, [name]), capsys.readouterr().out) == (bare[0], bare[1]) != (0, "")
+    said = f"import sys; from pipelines.__main__ import main; main([{name!r}]); sys.exit('typer' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize(
     "words", [("status", "--root", "{file}"), ("run", "flight_delay.features", "--root", "{file}")]
 )
@@ -244,10 +258,10 @@ def test_an_unforeseen_error_is_a_sentence_with_module_and_line(
     def fail() -> list[Job]:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(list_command, "jobs", fail)
+    monkeypatch.setattr(job_tables, "jobs", fail)
     code, _, err = call(capsys, "list")
     assert code == 1
-    assert "unexpected failure in pipelines.commands.list, line" in err
+    assert "unexpected failure in pipelines.commands.job_tables, line" in err
     assert "KeyError" not in err
     assert "Traceback" not in err
 
@@ -271,7 +285,7 @@ def test_an_interrupted_command_is_exit_code_130(
     def interrupt() -> list[Job]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(list_command, "jobs", interrupt)
+    monkeypatch.setattr(job_tables, "jobs", interrupt)
     code, _, err = call(capsys, "list")
     assert code == 130
     assert err.startswith("error: interrupted.")

@@ -41,10 +41,12 @@ def location(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_all(tmp_path_factory.mktemp("flights"), *flight_rows()))
 
 
-@pytest.fixture
-def lakehouse(everyone: Mapping[str, UseCase], location: str, tmp_path: Path) -> Iterator[Lakehouse]:
-    """Dev, in which the owner and the reader have run and trained."""
-    with open_lakehouse("dev", root=tmp_path) as opened:
+@pytest.fixture(scope="module")
+def lakehouse(
+    everyone: Mapping[str, UseCase], location: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lakehouse]:
+    """Dev, in which the owner and the reader have run and trained; a test may leave branches behind."""
+    with open_lakehouse("dev", root=tmp_path_factory.mktemp("dev")) as opened:
         run(opened, everyone["routes"], "features", SCORED, location=location)
         trained(opened, everyone["late_planes"], location)
         yield opened

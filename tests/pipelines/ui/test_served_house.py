@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[3]
-UNTIL = "until=2013-03-01"
+UNTIL, SAMPLE = "until=2013-03-01", "sample=0.1"
 MINUTES = 5
 
 
@@ -29,8 +29,8 @@ def command(*words: str | Path) -> list[str]:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with blanks and letters beyond ASCII in its path, in which dev has built features and trained."""
     root = tmp_path_factory.mktemp("ein Haus mit Tür") / "lake hoùse"
-    for job in ("flight_delay.features", "flight_delay.training"):
-        done = subprocess.run(command("run", job, "--env", "dev", "--root", root, "--param", UNTIL), cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    for job, more in (("flight_delay.features", ()), ("flight_delay.training", ("--param", SAMPLE))):
+        done = subprocess.run(command("run", job, "--env", "dev", "--root", root, "--param", UNTIL, *more), cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     return root
 
