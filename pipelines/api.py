@@ -8,6 +8,7 @@ from ml.spec.costs import ClassCosts, Costs
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec, Problem
 from ml.spec.gate_policy import Correction, GatePolicy, GuardRail, Method, policy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.online_policy import OnlinePolicy, PublishMode
 from ml.spec.rollout_policy import RolloutPolicy, RolloutWay
 from ml.spec.search import OneOf, Real, Search, Whole
 from ml.spec.streaming_policy import StreamingPolicy, StreamTrigger
@@ -49,7 +50,9 @@ __all__ = [
     "MonitoringPolicy",
     "MultiClass",
     "OneOf",
+    "OnlinePolicy",
     "Problem",
+    "PublishMode",
     "Real",
     "Redaction",
     "RedactionRule",

@@ -265,6 +265,21 @@ def _private_link_scopes_are_one_per_zone(files: Files, _: Sequence[UseCase]) ->
                 yield file.mistake(place, file.get(*place), problem)
 
 
+def _online_stores_are_published_to(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
+    """Yield stores to which nothing is published, and environments whose endpoints would look for a store in vain."""
+    publishing = [use_case.name for use_case in declared if use_case.online is not None]
+    for _name, file in _environments(files):
+        place: Place = ("serving", "online_store")
+        stated = file.get(*place)
+        if stated is not None and not publishing:
+            yield file.mistake(
+                place, None, "no use case declares `online`, so nothing would be published to it; leave it out"
+            )
+        if stated is None and publishing and file.get("serving") is not None:
+            problem = f"must state online_store: {', '.join(publishing)} publishes features, and its versions look them up there"
+            yield file.mistake(("serving",), None, problem)
+
+
 def _source_locations_are_of_declared_sources(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:
     sources = {use_case.name: [source.name for source in use_case.sources] for use_case in declared}
     for _name, file in _environments(files):
@@ -320,6 +335,7 @@ CHECKS: tuple[Check, ...] = (
     _existing_networks_are_of_no_other_environment,
     _sign_in_is_once_per_zone,
     _private_link_scopes_are_one_per_zone,
+    _online_stores_are_published_to,
     _source_locations_are_of_declared_sources,
     _source_locations_are_not_of_another_environment,
     _redacted_sources_lie_outside,

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from infra.config.network import MONITOR_ZONES, Network, PublicRange, ResourceId, StrictSettings
+from infra.config.online_store import OnlineStoreSettings
 from infra.config.telemetry import TelemetrySettings
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.job import Size
@@ -142,6 +143,7 @@ class Serving(StrictSettings):
     workload_size: str = Field(pattern=r"^([0-9]*X-?)?(Small|Medium|Large)$", description="For example Small.")
     scale_to_zero: bool
     calls_per_minute: int = Field(ge=1, le=100_000)
+    online_store: OnlineStoreSettings | None = None
 
 
 class Retention(StrictSettings):

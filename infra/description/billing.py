@@ -28,6 +28,7 @@ COUNTED_BY_SETTINGS = frozenset(
         "databricks_instance_pool",
         "databricks_job",
         "databricks_model_serving",
+        "databricks_online_store",
         "databricks_sql_endpoint",
     }
 )

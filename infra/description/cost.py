@@ -81,6 +81,8 @@ def parts(
     found += [_by_use(name, what) for kind, what in BILLED_BY_USE.items() if resources.get(kind)]
     if resources.get(WAREHOUSE):
         found.append(_by_use(name, "SQL warehouse, by its hours", f"warehouse {settings.compute.warehouse.size}"))
+    if settings.serving is not None and settings.serving.online_store is not None:
+        found.append(_by_use(name, "publishing to the online store, by what its pipelines run"))
     if settings.telemetry is not None:
         most = f"telemetry, by what is sent, at most {settings.telemetry.daily_gigabytes:g} GB a day"
         found.append(_by_use(name, most))
@@ -114,6 +116,10 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
             )
             for use_case in use_cases
         ]
+        if settings.serving.online_store is not None:
+            store = settings.serving.online_store
+            key, copies = f"online store {store.capacity}", 1 + store.read_replicas
+            found.append(_always(name, "online store, with its read replicas", key, copies))
     return found
 
 

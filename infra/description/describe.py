@@ -37,7 +37,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "compute": ("databricks_cluster", "databricks_instance_pool", "databricks_sql_endpoint"),
     "jobs and code": ("databricks_job", "databricks_file", "databricks_notebook", "databricks_directory",
                       "databricks_mlflow"),
-    "serving and monitoring": ("databricks_model_serving", "databricks_data_quality", "databricks_dashboard",
+    "serving and monitoring": ("databricks_model_serving", "databricks_online_store", "databricks_data_quality", "databricks_dashboard",
                                "databricks_alert"),
     "hardening": ("databricks_",),
 }  # fmt: skip

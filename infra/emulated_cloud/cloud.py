@@ -24,6 +24,7 @@ from infra.emulated_cloud.areas import (
     jobs,
     model_versions,
     object_permissions,
+    online_stores,
     principals,
     secret_scopes,
     service_credentials,
@@ -50,7 +51,7 @@ from infra.emulated_cloud.world import Caller, World
 
 AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
-        principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs,
+        principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs, online_stores,
         sql_statements, model_versions,
         azure_deployments, azure_resources, azure_data, azure_blobs, azure_monitor, graph, graph_credentials,
     )

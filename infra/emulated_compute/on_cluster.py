@@ -25,6 +25,8 @@ from typing import Any
 Json = dict[str, Any]
 NO_TABLE = frozenset({"accept", "facts", "conform", "is_conflict"})
 """Calls of a store of tables that touch no table of the catalog."""
+CHANGE_FEED, NEWEST = "delta.enableChangeDataFeed", "delta.lastUpdateVersion"
+"""Properties of a table as Databricks keeps them in the catalog, so far as something is decided by them."""
 READS = frozenset({"columns", "version", "read", "find", "history"})
 
 
@@ -90,12 +92,17 @@ class AllowedStore:
         self._note(full, -1 if before is None else before, self._store.version(table) or 0)
         if name == "add_columns":
             self._catalog.ask("PATCH", f"/api/2.1/unity-catalog/tables/{full}", {"columns": _columns(table)})
+        if name == "record_changes":
+            properties = {CHANGE_FEED: "true", NEWEST: str(self._store.version(table))}
+            self._catalog.ask("PATCH", f"/api/2.1/unity-catalog/tables/{full}", {"properties": properties})
         return done
 
     def _register(self, table: Any) -> None:
+        key = getattr(table, "primary_key", ())
         self._catalog.ask("POST", "/api/2.1/unity-catalog/tables", {
             "catalog_name": self._name, "schema_name": table.schema, "name": table.name, "table_type": "MANAGED",
             "data_source_format": "DELTA", "comment": table.comment, "columns": _columns(table),
+            "table_constraints": [{"primary_key_constraint": {"name": f"{table.name}_key", "child_columns": list(key)}}] if key else [],
         })  # fmt: skip
 
     def _note(self, full: str, before: int, after: int) -> None:

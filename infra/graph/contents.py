@@ -16,6 +16,7 @@ from infra.graph.meanings import RuleContext, compared, meanings
 from infra.graph.notebook_contents import foreign_lines
 from infra.graph.query_contents import query_findings
 from infra.graph.telemetry_contents import telemetry_findings
+from pipelines.declarations.online_store import ONLINE_STORE, store_address
 from pipelines.declarations.use_case import UseCase
 
 Found = Iterator[tuple[str, str]]
@@ -30,9 +31,10 @@ def content_findings(estate: Estate, contexts: Mapping[str, RuleContext], use_ca
         yield from ((template.where, message) for message in _template(template, estate.settings.account.organisation))
     for notebook in estate.of("databricks_notebook"):
         yield from ((notebook.where, message) for message in _notebook(notebook))
+    publishing = frozenset(use_case.name for use_case in use_cases if use_case.online is not None)
     for file in estate.of("databricks_file"):
         if file.get("content_base64") is not None:
-            yield from ((file.where, message) for message in _serving(estate, file))
+            yield from ((file.where, message) for message in _serving(estate, file, publishing))
         elif file.get("source") is None:
             yield file.where, "has neither a source nor a content."
     yield from query_findings(estate)
@@ -137,7 +139,7 @@ def _notebook(notebook: GraphResource) -> Iterator[str]:
         yield f"line {number} is {line.strip()[:80]!r}; a notebook installs this environment's release and calls it."
 
 
-def _serving(estate: Estate, file: GraphResource) -> Iterator[str]:
+def _serving(estate: Estate, file: GraphResource, publishing: frozenset[str]) -> Iterator[str]:
     """Yield where a serving declaration is not the one that the settings give: the task that serves obeys every key of it."""
     text = decoded(file.get("content_base64"))
     try:
@@ -161,6 +163,10 @@ def _serving(estate: Estate, file: GraphResource) -> Iterator[str]:
         yield f"states {key}, which a serving declaration has not; leave it out."
     if settings is None or entity.get("workload_size") != settings.workload_size:
         yield f"serves with {entity.get('workload_size')}, the settings say {settings and settings.workload_size}."
+    looks_up = settings is not None and settings.online_store is not None and use_case in publishing
+    told = {ONLINE_STORE: store_address(environment)} if looks_up else None
+    if entity.get("environment_vars") != told:
+        yield f"tells its versions {entity.get('environment_vars')}, they must be told {told}: another store has other features."
     table = {
         "enabled": True,
         "catalog_name": environment,
@@ -174,5 +180,5 @@ def _serving(estate: Estate, file: GraphResource) -> Iterator[str]:
 
 
 _DOCUMENT = frozenset({"ai_gateway", "alias", "endpoint", "model", "served_entity"})
-_ENTITY = frozenset({"entity_name", "name", "scale_to_zero_enabled", "workload_size"})
+_ENTITY = frozenset({"entity_name", "environment_vars", "name", "scale_to_zero_enabled", "workload_size"})
 _GATEWAY = frozenset({"inference_table_config", "rate_limits", "usage_tracking_config"})

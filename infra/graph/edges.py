@@ -9,10 +9,13 @@ from enum import StrEnum
 
 from infra.config.pipeline_names import CONNECTIONS, PIPELINES, place, signs_in_as
 from infra.config.stack_names import ACCOUNT, identity_of
+from infra.graph.contents import decoded
 from infra.graph.estate import Estate, GraphResource
 from infra.graph.principals import GraphPrincipal, Principals
 from infra.graph.rights import RELEASES, HeldRight
 from infra.terraform_cli.synthesized import as_blocks
+from pipelines.declarations.asset import Layer, shared_schema
+from pipelines.declarations.online_store import ONLINE_STORE
 
 
 class Effect(StrEnum):
@@ -87,6 +90,7 @@ def edges(estate: Estate, rights: Sequence[HeldRight]) -> tuple[GraphEdge, ...]:
         *_owners(estate, principals),
         *_running(estate, principals),
         *_storage(estate),
+        *_online_stores(estate),
         *_stacks(estate),
         *_networks(estate),
     )
@@ -223,6 +227,35 @@ def _storage(estate: Estate) -> Iterator[GraphEdge]:
         if bound is not None and workspace is not None:
             effect = Effect.READS if reads else Effect.CHANGES
             yield _edge(workspace_node(workspace.environment), node_at(bound), effect, "is bound to", binding.where)
+
+
+def _online_stores(estate: Estate) -> Iterator[GraphEdge]:
+    """Yield that who administers a workspace manages its store, which endpoints ask it, and of which tables it holds copies.
+
+    https://learn.microsoft.com/en-us/azure/databricks/oltp/projects/manage-project-permissions
+    """
+    for store in estate.of("databricks_online_store"):
+        alias = str(store.get("provider")).rpartition(".")[2]
+        for configured in as_blocks(estate.stacks[store.stack].content.get("provider", {}).get("databricks")):
+            host = estate.origin(store.stack, configured.get("host")) if configured.get("alias") == alias else None
+            if host is not None:
+                workspace = workspace_node(host.environment)
+                yield _edge(
+                    workspace, node_at(store), Effect.CHANGES, "has, managed by its administrators,", store.where
+                )
+        endpoints = {one.name: one for one in estate.of("databricks_model_serving") if one.stack == store.stack}
+        schemas = {str(one.get("name")): one for one in estate.of("databricks_schema") if one.stack == store.stack}
+        for file in estate.of("databricks_file"):
+            use_case = file.name.removeprefix("serving_")
+            if file.stack != store.stack or ONLINE_STORE not in (decoded(file.get("content_base64")) or ""):
+                continue
+            if use_case in endpoints:
+                yield _edge(
+                    node_at(endpoints[use_case]), node_at(store), Effect.READS, "looks features up in", file.where
+                )
+            for name, schema in schemas.items():
+                if name == f"{use_case}_{Layer.FEATURES}" or name.startswith(shared_schema(use_case, "")):
+                    yield _edge(node_at(store), node_at(schema), Effect.READS, "holds copies of tables of", file.where)
 
 
 def _stacks(estate: Estate) -> Iterator[GraphEdge]:

@@ -40,6 +40,7 @@ IF_STATED: Mapping[str, Mapping[Part, tuple[str, ...]]] = {
         ),
         Part.WORKSPACE: ("databricks_credential",),
     },
+    "online_store.stated": {Part.WORKSPACE: ("databricks_online_store",)},
     "telemetry.private_link": {Part.PLATFORM: ("azurerm_monitor_private_link_scope",)},
 }  # fmt: skip
 """By setting and kind of stack, the types of which a stack has one more where the setting is true, and none for it elsewhere."""

@@ -26,6 +26,7 @@ OBJECTS: Mapping[str, str] = {
     "job_id": "job", "experiment_id": "experiment", "sql_endpoint_id": "warehouse", "cluster_id": "cluster",
     "cluster_policy_id": "policy", "instance_pool_id": "pool", "directory_path": "folder",
     "serving_endpoint_id": "endpoint", "dashboard_id": "dashboard", "alert_v2_id": "alert",
+    "database_instance_name": "online_store",
 }  # fmt: skip
 """The argument of ``databricks_permissions`` that names an object, to the kind of the object."""
 PRINCIPALS = ("service_principal_name", "group_name", "user_name", "principal")

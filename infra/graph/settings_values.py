@@ -85,6 +85,11 @@ def _internet_ingestion(stated: EnvironmentSettings) -> bool:
     return _public(stated) and stated.telemetry is not None and not stated.telemetry.private_link
 
 
+def _is_replicated(stated: EnvironmentSettings) -> bool:
+    store = stated.serving.online_store if stated.serving else None
+    return store is not None and store.read_replicas > 0
+
+
 _DERIVED: Mapping[str, Callable[[EnvironmentSettings], Any]] = {
     "compute.workers": _workers,
     "compute.machines": lambda s: [size.node_type for size in s.compute.sizes.values()],
@@ -95,6 +100,8 @@ _DERIVED: Mapping[str, Callable[[EnvironmentSettings], Any]] = {
     "network.listed": _public,
     "network.rules_required": lambda s: "AllRules" if _public(s) else "NoAzureDatabricksRules",
     "network.subnets": _subnets,
+    "online_store.stated": lambda s: s.serving is not None and s.serving.online_store is not None,
+    "online_store.replicated": _is_replicated,
     "telemetry.stated": lambda s: s.telemetry is not None,
     "telemetry.query_access": _query_access,
     "telemetry.internet_query": _public,

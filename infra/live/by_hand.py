@@ -119,7 +119,7 @@ def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) ->
             f"No stack declares policy {right.on}: delete it with `databricks cluster-policies delete`, or declare it."
         )
     known = declared.objects.get((right.kind, right.on))
-    if right.kind in ("group", "identity", "account", "workspace"):
+    if right.kind in _REMEDIES:
         return _REMEDIES[right.kind].format(who=right.principal, on=right.on, words=words)
     if OWNS in more or RUNS_AS in more:
         return f"Give {right.kind} {right.on} back to the environment's identity, or delete it if nobody needs it."
@@ -142,6 +142,7 @@ _COPYABLE = (
 )
 _RULE_SET = "Take {words} on {on} from {who} in the account console, under its permissions; no stack gives such a role."
 _REMEDIES = {
+    "online_store": "No stack states who may use an online store: take {words} from {who} with `databricks permissions set database-projects {on}`.",
     "group": "Take {who} out of the group in the account console, or put it into `roles` or `teams` and deploy the account.",
     "identity": "Delete the policy: `databricks account service-principal-federation-policy delete`; who signs in is declared with the pipelines.",
     "account": "Take the role {words} from {who} in the account console; administrators are declared in `account.yaml`.",

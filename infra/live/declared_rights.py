@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = {
     "databricks_registered_model": "model", "databricks_storage_credential": "storage_credential",
     "databricks_credential": "credential", "databricks_external_location": "external_location", "databricks_job": "job", "databricks_cluster": "cluster",
     "databricks_cluster_policy": "policy", "databricks_instance_pool": "pool", "databricks_sql_endpoint": "warehouse",
-    "databricks_mlflow_experiment": "experiment", "databricks_model_serving": "endpoint", "databricks_directory": "folder",
+    "databricks_mlflow_experiment": "experiment", "databricks_model_serving": "endpoint", "databricks_online_store": "online_store", "databricks_directory": "folder",
     "databricks_dashboard": "dashboard", "databricks_alert_v2": "alert", "databricks_secret_scope": "secrets",
 }  # fmt: skip
 """Type of resource to the kind of its object."""

@@ -18,6 +18,7 @@ SECURABLES: dict[str, str] = {
 OBJECTS: dict[str, str] = {
     "job": "jobs", "cluster": "clusters", "policy": "cluster-policies", "pool": "instance-pools",
     "warehouse": "sql/warehouses", "experiment": "experiments", "endpoint": "serving-endpoints", "folder": "directories",
+    "online_store": "database-projects",
     "dashboard": "dashboards", "alert": "alertsv2",
 }  # fmt: skip
 """Kind of object to its name in the interface of permissions (https://docs.databricks.com/api/azure/workspace/permissions/get)."""

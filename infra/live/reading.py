@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Found = Iterator[LiveRight]
 BOUND = ("catalog", "storage_credential", "credential", "external_location")
+WITHOUT_SERVICE = frozenset({"FEATURE_DISABLED", "ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED"})
+"""How a workspace says that it does not have a service."""
 SYSTEM_SCHEMAS = frozenset({"information_schema"})
 
 
@@ -136,6 +138,7 @@ class WorkspaceReader(_Reader):
             ("warehouse", client.warehouses.list, "id", "name"),
             ("experiment", client.experiments.list_experiments, "experiment_id", "name"),
             ("endpoint", client.serving_endpoints.list, "id", "name"),
+            ("online_store", self._online_stores, "name", "name"),
             ("dashboard", client.lakeview.list, "dashboard_id", "display_name"),
             ("alert", client.alerts_v2.list_alerts, "id", "display_name"),
             ("folder", self._declared_folders, "object_id", "path"),
@@ -146,6 +149,16 @@ class WorkspaceReader(_Reader):
                     who = self._who(one.creator_user_name)
                     yield LiveRight(kind=kind, on=str(one.name), principal=who, words=frozenset({OWNS}))
                 yield from self._permissions(kind, str(getattr(one, identity) or one.name), str(getattr(one, shown)))
+
+    def _online_stores(self) -> Iterator[Any]:
+        """Yield the online stores; none where the region or the workspace has no such service."""
+        from databricks.sdk.errors.base import DatabricksError
+
+        try:
+            yield from self._client.feature_store.list_online_stores()
+        except DatabricksError as error:
+            if error.error_code not in WITHOUT_SERVICE:
+                raise
 
     def _declared_folders(self) -> Iterator[Any]:
         from databricks.sdk.errors import NotFound

@@ -113,7 +113,8 @@ RIGHTS: Mapping[Access, Rights] = MappingProxyType(
             ),
             secrets=AclPermission.READ,
         ),
-        # Administers the workspace and sees that data exists, but reads none of it.
+        # Administers the workspace and sees that data exists, but reads none of it. Where there is an online store, its
+        # administrators manage that too: https://learn.microsoft.com/en-us/azure/databricks/oltp/projects/manage-project-permissions
         Access.ADMINISTER: Rights(
             workspace=WorkspacePermission.ADMIN,
             catalog=frozenset({Privilege.BROWSE, Privilege.USE_CATALOG}),

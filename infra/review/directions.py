@@ -191,7 +191,8 @@ ORDERS: tuple[tuple[str, str, Order], ...] = (
     # Sizes and limits; 0 is no limit at all for those of the first line.
     (".*", _argument("timeout_seconds", "autotermination_minutes", "auto_stop_mins"), lower_and_zero_is_none),
     (".*", _argument("max_workers", "num_workers", "max_capacity", "max_num_clusters", "max_concurrent_runs", "calls",
-                     "tokens", "amount"), lower),
+                     "tokens", "amount", "read_replica_count"), lower),
+    ("databricks_online_store", r"^capacity$", ranked("CU_8", "CU_4", "CU_2", "CU_1")),
     (".*", _argument("allow_cluster_create", "allow_instance_pool_create", "workspace_access", "databricks_sql_access"),
      OFF),
 )  # fmt: skip

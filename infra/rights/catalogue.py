@@ -92,7 +92,8 @@ _WORKSPACE_TYPES = (
     "databricks_default_namespace_setting", "databricks_directory", "databricks_disable_legacy_access_setting",
     "databricks_disable_legacy_dbfs_setting", "databricks_enhanced_security_monitoring_workspace_setting",
     "databricks_file", "databricks_grants", "databricks_instance_pool", "databricks_ip_access_list", "databricks_job",
-    "databricks_mlflow_experiment", "databricks_model_serving", "databricks_notebook", "databricks_permissions",
+    "databricks_mlflow_experiment", "databricks_model_serving", "databricks_notebook", "databricks_online_store",
+    "databricks_permissions",
     "databricks_registered_model", "databricks_schema", "databricks_secret_acl", "databricks_secret_scope",
     "databricks_sql_endpoint", "databricks_volume", "databricks_workspace_binding", "databricks_workspace_conf",
 )  # fmt: skip

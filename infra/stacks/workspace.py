@@ -25,6 +25,7 @@ from infra.constructs.workspace.cluster_policies import INTERACTIVE, cluster_pol
 from infra.constructs.workspace.compute import shared_compute
 from infra.constructs.workspace.context import WorkspaceContext
 from infra.constructs.workspace.hardening import hardening
+from infra.constructs.workspace.online_store import online_store
 from infra.constructs.workspace.secrets import redaction_scope, secret_scope
 from infra.constructs.workspace.telemetry import telemetry_credential, telemetry_variables
 from infra.stacks.providers import azure_subscription, databricks_workspace
@@ -86,6 +87,7 @@ def workspace_stack(
     hardening(workspace, catalog_name=catalog.name)
     variables = _telemetry(workspace, platform)
     shared = shared_compute(workspace)
+    online_store(workspace)
     experiments = experiments_folder(workspace)
     if hashes(source.data_in(deployment.environment) for one in deployment.use_cases for source in one.sources):
         redaction_scope(workspace)

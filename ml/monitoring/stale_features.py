@@ -6,7 +6,7 @@ from ml.monitoring.findings import Finding, FindingKind, Window
 
 
 def stale_finding(
-    window: Window, *, table: str, waiting: int, hours: float, allowed: float, at: datetime
+    window: Window, *, table: str, waiting: int, hours: float, allowed: float, at: datetime, look: str
 ) -> Finding | None:
     """Return the finding about a feature table of the online store; None if it is not further behind than allowed.
 
@@ -24,6 +24,8 @@ def stale_finding(
         How many hours are tolerated.
     at
         When it was looked.
+    look
+        Where it is said why, as the rest of a sentence.
     """
     if not waiting or hours <= allowed:
         return None
@@ -35,5 +37,5 @@ def stale_finding(
         threshold=allowed,
         since=at,
         message=f"the online store was {hours:,.1f} hours behind {table}: {waiting:,} rows were waiting to be published; "
-        f"{allowed:g} hours are tolerated: see what the endpoint says of publishing.",
+        f"{allowed:g} hours are tolerated: {look}.",
     )

@@ -67,6 +67,7 @@ def branched(use_case: "UseCase", branch: str) -> "UseCase":
         spine=replace(use_case.spine, table=own(use_case.spine.table)),
         lookups=tuple(replace(lookup, table=own(lookup.table)) for lookup in use_case.lookups),
         model=replace(use_case.model, use_case=name),
+        online=None,  # nothing serves a branch, and what it publishes would outlive it
     )
 
 

@@ -9,6 +9,7 @@ from ml.spec.costs import ClassCosts, Costs
 from ml.spec.estimator import EstimatorSpec
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.monitoring_policy import MonitoringPolicy, RetrainingPolicy
+from ml.spec.online_policy import OnlinePolicy
 from ml.spec.rollout_policy import DIRECT, RolloutPolicy
 from ml.spec.streaming_policy import StreamingPolicy
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, score_column
@@ -92,6 +93,9 @@ class UseCase:
         How a version that has passed the gate takes over at the endpoint: at once, as a shadow first, or as a canary.
     streaming
         Whether requests are scored as they come, by a schedule or all the time; None to score them by the job ``scoring`` alone.
+    online
+        Whether the features that predictions look up are published to the online store of deployed environments; None to let
+        requests to a deployed endpoint give them. The endpoint of a laptop publishes them by itself.
     scoring_look_back_days
         Scoring without ``since`` also scores requests without a prediction that fell due up to so many days before the
         newest prediction: those that were delivered late.
@@ -132,6 +136,7 @@ class UseCase:
     costs: Costs | ClassCosts | None = None
     rollout: RolloutPolicy = DIRECT
     streaming: StreamingPolicy | None = None
+    online: OnlinePolicy | None = None
     scoring_look_back_days: int = 7
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)

@@ -9,6 +9,7 @@ from ml.spec.clusters import INDEPENDENT_DAYS
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import Method
 from ml.spec.metric_names import has_standard_error, metric_names
+from ml.spec.online_policy import PublishMode
 from ml.spec.target import MultiClass
 from pipelines.declarations.asset import Layer, Model, Table
 from pipelines.declarations.branch import INFIX, original_of
@@ -46,7 +47,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, own_sharing_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
         _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
-        _rollout_mistakes,
+        _rollout_mistakes, _online_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -183,4 +184,23 @@ def _rollout_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield (
             f"rollout: most_days is {rollout.most_days}, and the gate can decide {least} days after a rollout begins, once "
             f"outcomes are due; give more than {least}."
+        )
+
+
+def _online_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield a store that nothing is published to, features that no job would publish, and those that the store has too early."""
+    if use_case.online is None:
+        return
+    if not use_case.lookups:
+        yield "online: no lookup reads a feature table, so nothing would be published; leave it out."
+    for lookup in dict.fromkeys(one.table.address for one in use_case.lookups):
+        if waits := use_case.available_after.get(lookup, 0):
+            yield (
+                f"online: rows of {lookup} must wait for {waits} minutes (available_after_minutes), and the platform publishes each at "
+                "once in place of the one before: a request in between would find none; leave `online` out."
+            )
+    if use_case.streaming is not None and use_case.online.mode is not PublishMode.CONTINUOUS:
+        yield (
+            f"online: mode is {use_case.online.mode}, and a stream refreshes the feature tables between two runs of the job that "
+            f"publishes; give {PublishMode.CONTINUOUS}."
         )

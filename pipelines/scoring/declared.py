@@ -7,6 +7,9 @@ from pipelines.declarations.feature_table import Lookup
 from pipelines.declarations.use_case import UseCase
 from pipelines.scoring.function import FeatureLookup, RequestColumn, ScoringFunction
 
+CONNECTS = "pipelines.scoring.lakebase:connect"
+"""What connects to a platform's online store: named as text, so that versions of other use cases do not carry it."""
+
 
 def scoring_function(use_case: UseCase) -> ScoringFunction:
     """Return the scoring function of a use case; its builder of inputs is imported.
@@ -32,6 +35,7 @@ def scoring_function(use_case: UseCase) -> ScoringFunction:
         problem=use_case.problem,
         costs=use_case.costs,
         kept=use_case.kept_columns,
+        connect=load(CONNECTS) if use_case.online else None,
     )
 
 

@@ -87,6 +87,8 @@ class ScoringFunction:
         The use case's function that adds inputs computed from the row alone.
     kept
         Columns beside the inputs that are kept with every prediction.
+    connect
+        Makes a connection to the online store of a platform from its address; None where features are not published to one.
     """
 
     name: str
@@ -100,6 +102,7 @@ class ScoringFunction:
     problem: Target
     costs: ErrorCosts | None = None
     kept: tuple[str, ...] = field(default=())
+    connect: Callable[[str], Any] | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:

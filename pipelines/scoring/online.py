@@ -1,7 +1,7 @@
 """Looks features up in the online store: one statement for all requests and all feature tables, so one round trip.
 
-The store is Postgres, as on Databricks, where the Online Feature Store is Lakebase: its online tables have the names of
-their feature tables and the newest row of each entity, see
+The store is Postgres, as on Databricks, where the Online Feature Store is Lakebase: its online tables have the newest row of each
+entity, in the schemas of their feature tables, see
 https://docs.databricks.com/aws/en/machine-learning/feature-store/online-feature-store.
 """
 
@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from ml.spec.errors import LakehouseError
+from pipelines.declarations.online_store import SCHEME, online_table
 from pipelines.scoring.columns import ARROW_TYPES
-from pipelines.scoring.function import FeatureLookup, ScoringFunction
+from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.stored import StoredRows
 
 POSTGRES_TYPES: Mapping[str, str] = {
@@ -38,7 +39,7 @@ class OnlineFeatures:
     def __init__(self, function: ScoringFunction, store: str) -> None:
         self._function = function
         self._store = store
-        self._statement = lookup_statement(function)
+        self._statement = lookup_statement(function, published=store.startswith(SCHEME))
         self._keys = key_columns(function)
         self._local = threading.local()
 
@@ -64,6 +65,18 @@ class OnlineFeatures:
             connection.close()
             self._local.connection = None
 
+    def _connection(self) -> Any:
+        import psycopg
+
+        if not self._store.startswith(SCHEME):
+            return psycopg.connect(self._store, autocommit=True)
+        if self._function.connect is None:
+            raise StoreError(
+                f"the online store is {self._store}, and this version was registered before its use case declared `online`: "
+                "train it again, or let requests give the looked-up columns."
+            )
+        return self._function.connect(self._store)
+
     def _asked(self, keys: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
         """Return the columns of the statement's answer; a connection that was lost is opened again, once."""
         import psycopg
@@ -71,7 +84,7 @@ class OnlineFeatures:
         for attempt in (1, 2):
             try:
                 if getattr(self._local, "connection", None) is None:
-                    self._local.connection = psycopg.connect(self._store, autocommit=True)
+                    self._local.connection = self._connection()
                 cursor = self._local.connection.cursor(binary=True)
                 rows = cursor.execute(self._statement, list(keys.values()), prepare=True).fetchall()
                 return (
@@ -101,8 +114,14 @@ def key_columns(function: ScoringFunction) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for lookup in function.lookups for name in lookup.keys))
 
 
-def lookup_statement(function: ScoringFunction) -> str:
-    """Return the statement that finds the rows of all look-ups for all requests, in their order; its parameters are lists of keys."""
+def lookup_statement(function: ScoringFunction, *, published: bool = False) -> str:
+    """Return the statement that finds the rows of all look-ups for all requests, in their order; its parameters are lists of keys.
+
+    Parameters
+    ----------
+    published
+        Whether the tables are those that a platform has published, which have names of their own.
+    """
     kinds = {column.name: POSTGRES_TYPES[column.kind] for column in function.request}
     keys = key_columns(function)
     lists = ", ".join(f"%s::{kinds[name]}[]" for name in keys)
@@ -111,17 +130,12 @@ def lookup_statement(function: ScoringFunction) -> str:
         f"f{place}.{quoted(name)}" for place, lookup in enumerate(function.lookups) for name in lookup.kinds
     )
     joins = " ".join(
-        f"LEFT JOIN {online_table(lookup)} f{place} ON "
+        f"LEFT JOIN {address(online_table(lookup.table) if published else lookup.table)} f{place} ON "
         + " AND ".join(f"f{place}.{quoted(own)} = r.{quoted(f'key {name}')}" for name, own in lookup.keys.items())
         for place, lookup in enumerate(function.lookups)
     )
     rows = f"unnest({lists}) WITH ORDINALITY AS r({asked}, place)"
     return f"SELECT {selected} FROM {rows} {joins} ORDER BY r.place"  # noqa: S608 - declared names, quoted
-
-
-def online_table(lookup: FeatureLookup) -> str:
-    """Return the online table of a feature table, quoted: its schema and name."""
-    return address(lookup.table)
 
 
 def address(table: str) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ml.spec.errors import LakehouseError
+from pipelines.declarations.online_store import ONLINE_STORE
 from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.online import OnlineFeatures, empty_features
@@ -21,8 +22,6 @@ from pipelines.scoring.stored import StoredRows
 
 FUNCTION_FILE, ESTIMATOR_FILE = "scoring.pkl", "model.pkl"
 """Where the files of a version keep the scoring function, and MLflow the estimator."""
-ONLINE_STORE = "MLOPS_ONLINE_STORE"
-"""The environment variable with libpq's connection string of the online store."""
 VERSION = "MLOPS_MODEL_VERSION"
 """The environment variable with the number of the version: its files were written before it had one."""
 

@@ -75,7 +75,7 @@ class OnlineUpkeep:
             measure(STORE_LAG, lag.hours * 3600, {TABLE: lag.table})
             found = stale_finding(
                 window_of(context.now, "day"), table=lag.table, waiting=lag.waiting, hours=lag.hours,
-                allowed=self._lag_limit_hours, at=context.now,
+                allowed=self._lag_limit_hours, at=context.now, look="see what the endpoint says of publishing",
             )  # fmt: skip
             if found is not None:
                 event(STORE_BEHIND, {TABLE: lag.table})

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from infra.stacks.estate import stacks as estate_stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import Stack
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
+from pipelines.api import OnlinePolicy
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases
 from tests.infra.small_stacks import Deployment, write_all
@@ -73,6 +75,16 @@ def estate_with_telemetry(settings_with_telemetry: Settings, release: Release) -
     return {stack.name: stack for stack in estate_stacks(settings_with_telemetry, use_cases(), release)}
 
 
+PUBLISHING = tuple(replace(one, online=OnlinePolicy()) if one.name == "flight_delay" else one for one in use_cases())
+"""The shipped use cases, of which the flights publish their features to an online store."""
+
+
+@pytest.fixture(scope="session")
+def settings_with_stores(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The shipped settings with an online store in each environment, in prod with a replica."""
+    return load_settings(with_stores(tmp_path_factory.mktemp("stores"), prod="CU_2").path, PUBLISHING)
+
+
 @pytest.fixture(scope="session")
 def synthesized(
     estate: Mapping[str, Stack], tmp_path_factory: pytest.TempPathFactory
@@ -111,6 +123,15 @@ class SettingsFolder:
     def remove(self, file: str) -> None:
         """Take a file away."""
         (self.path / f"{file}.yaml").unlink()
+
+
+def with_stores(root: Path, **capacity: str) -> SettingsFolder:
+    """Return a copy of the shipped settings with a store in each environment, the smallest unless another is given."""
+    folder = SettingsFolder(root)
+    for environment in ENVIRONMENTS:
+        stated = {"capacity": capacity.get(environment, "CU_1"), "read_replicas": int(environment == "prod")}
+        folder.change(environment, ("serving", "online_store"), stated)
+    return folder
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from infra.config.naming import ResourceKind
 from infra.constructs.use_case.context import UseCaseContext
 from infra.permissions.roles import Object
 from pipelines.declarations.asset import Layer
+from pipelines.declarations.online_store import ONLINE_STORE, store_address
 from pipelines.declarations.use_case import UseCase
 
 ALIAS = "champion"
@@ -70,14 +71,16 @@ def serving_declaration(use_case: UseCase, *, catalog: str, endpoint: str, state
     endpoint
         Name of the endpoint that Terraform created.
     stated
-        The size and the rate limit of the endpoint.
+        The size and the rate limit of the endpoint, and the store that a use case with ``online`` looks its features up in.
     """
     model = f"{catalog}.{use_case.model.address}"
+    looks_up = use_case.online is not None and stated.online_store is not None
     entity = serving.ServedEntityInput(
         name=SERVED_ENTITY,
         entity_name=model,
         workload_size=stated.workload_size,
         scale_to_zero_enabled=stated.scale_to_zero,
+        environment_vars={ONLINE_STORE: store_address(catalog)} if looks_up else None,
     )
     gateway = serving.AiGatewayConfig(
         usage_tracking_config=serving.AiGatewayUsageTrackingConfig(enabled=True),

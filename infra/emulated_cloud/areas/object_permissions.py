@@ -41,6 +41,7 @@ KINDS: dict[str, Guarded] = {
     "serving-endpoints": Guarded(
         shown="serving-endpoint", store="serving endpoint", levels=("CAN_VIEW", "CAN_QUERY", CAN_MANAGE)
     ),
+    "database-projects": Guarded(shown="database-projects", store="online store", levels=("CAN_USE", CAN_MANAGE)),
     "dashboards": Guarded(shown="dashboard", store="dashboard", levels=ITEMS),
     "alertsv2": Guarded(shown="alertv2", store="alert", levels=ITEMS),
     "directories": Guarded(shown="directory", store="workspace item", levels=ITEMS),

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from pipelines.declarations.job import Job, Schedule, Size, Task
 from pipelines.declarations.standard_jobs.parameters import LOCATION, SINCE, UNTIL
+from pipelines.declarations.standard_jobs.publishing import publishing_task
 
 if TYPE_CHECKING:
     from pipelines.declarations.use_case import UseCase
 
 
 def features_job(use_case: "UseCase") -> Job:
-    """Return the job that ingests the sources, then builds features and labels."""
+    """Return the job that ingests the sources, then builds features and labels, and publishes features where declared."""
     bronze = tuple(source.table for source in use_case.sources)
     ingests, refreshes = use_case.table("ingests"), use_case.table("refreshes")
     ingest = Task(
@@ -37,11 +38,12 @@ def features_job(use_case: "UseCase") -> Job:
         reads=(*bronze, ingests, refreshes),
         writes=(use_case.labels.table, refreshes),
     )
+    published = (publishing_task(use_case, use_case.online, after=build_features),) if use_case.online else ()
     return Job(
         use_case=use_case.name,
         name="features",
         description="read the sources, quarantine what breaks their contracts, refresh feature tables and labels",
         size=Size.MEDIUM,
         schedule=Schedule(cron="0 15 * * * ?"),
-        tasks=(ingest, build_features, build_labels),
+        tasks=(ingest, build_features, build_labels, *published),
     )

@@ -14,9 +14,11 @@ from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model as ModelFiles
 from mlflow.models import ModelSignature, infer_signature
+from mlflow.models.resources import DatabricksLakebase
 from mlflow.types.schema import ColSpec, Schema
 
 from pipelines.declarations.asset import Model
+from pipelines.declarations.online_store import STORE
 from pipelines.lakehouse.registry.fresh_process import SERVED_CODE
 from pipelines.lakehouse.registry.model_files import digest_of
 from pipelines.lakehouse.registry.model_version import DIGEST
@@ -90,6 +92,8 @@ def _serve_function(files: Path, function: ScoringFunction, own: Mapping[str, Pa
         flavor.pop(name, None)
     stored.flavors[PYTHON_FUNCTION] = flavor
     stored.signature = served_signature(function)
+    if function.connect is not None:
+        stored.resources = [DatabricksLakebase(database_instance_name=STORE)]
     stored.save(str(files / "MLmodel"))
 
 

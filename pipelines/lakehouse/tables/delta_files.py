@@ -171,6 +171,9 @@ class DeltaFiles:
         self._opened = {place: opened for place, opened in self._opened.items() if place[0] != self._path(table)}
         return done
 
+    def record_changes(self, table: Table) -> None:
+        """Do nothing: what a commit has added stands in its log, which `added` reads."""
+
     def is_conflict(self, error: Exception) -> bool:
         """Whether another writer committed first."""
         return isinstance(error, CommitFailedError)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -31,6 +31,7 @@ MISSING = ("DELTA_TABLE_ONLY_OPERATION", "DELTA_MISSING_DELTA_TABLE", "PATH_NOT_
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 """The setting with the note that Delta keeps with the next commits of a session."""
 
+CHANGE_FEED = "delta.enableChangeDataFeed"
 RETENTION = ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration")
 """The properties by which Delta removes commits and files."""
 
@@ -240,11 +241,22 @@ class DeltaSql:
         self._spark.sql(f"VACUUM {self._reference(table)}{retain}").collect()
         return Upkeep(compacted=0, kept=tuple(old))
 
+    def record_changes(self, table: Table) -> None:
+        """Switch the change data feed on.
+
+        https://learn.microsoft.com/en-us/azure/databricks/delta/delta-change-data-feed
+        """
+        self._set_properties(table, {CHANGE_FEED: "true"})
+
     def _set_retention(self, table: Table, days: int) -> None:
-        reference, wanted = self._reference(table), f"interval {days} days"
+        self._set_properties(table, dict.fromkeys(RETENTION, f"interval {days} days"))
+
+    def _set_properties(self, table: Table, wanted: Mapping[str, str]) -> None:
+        """Set properties that are stored otherwise; nothing is committed where none is."""
+        reference = self._reference(table)
         stored = {row["key"]: row["value"] for row in self._spark.sql(f"SHOW TBLPROPERTIES {reference}").collect()}
-        if any(stored.get(name) != wanted for name in RETENTION):
-            settings = ", ".join(f"'{name}' = '{wanted}'" for name in RETENTION)
+        if any(stored.get(name) != value for name, value in wanted.items()):
+            settings = ", ".join(f"'{name}' = '{value}'" for name, value in wanted.items())
             self._spark.sql(f"ALTER TABLE {reference} SET TBLPROPERTIES ({settings})")
 
     def is_conflict(self, error: Exception) -> bool:

@@ -166,5 +166,8 @@ class TableStore(Protocol):
     def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep:
         """Compact an existing table and remove what is older than an instant and not of a kept version."""
 
+    def record_changes(self, table: Table) -> None:
+        """Let each further commit of an existing table say which rows it changed, where that is an option of the table."""
+
     def is_conflict(self, error: Exception) -> bool:
         """Whether a write failed only because another writer was faster."""

@@ -208,6 +208,10 @@ class Tables:
         """Return the table's commits, newest first; none if it does not exist."""
         return self._store.history(table)
 
+    def record_changes(self, table: Table) -> None:
+        """Let each further commit of a table say which rows it changed, for what reads them outside of these jobs."""
+        self._repeat(lambda: self._store.record_changes(table))
+
     def maintain(self, table: Table, *, before: datetime, keep: Collection[int]) -> Upkeep | None:
         """Compact a table and remove what is older than an instant and not of a kept version.
 

@@ -27,6 +27,7 @@ from infra.description.cost import (
 from infra.stacks.estate import stacks
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_cases
+from tests.infra.conftest import PUBLISHING
 
 PAGE = ROOT / "docs" / "cost.md"
 PRICES = PriceTable.model_validate(
@@ -77,13 +78,17 @@ def test_a_price_that_is_missing_is_unknown_and_named(settings: Settings) -> Non
 
 
 def test_every_resource_type_of_the_stacks_is_billed_by_something_or_by_nothing(
-    settings: Settings, settings_with_telemetry: Settings
+    settings: Settings, settings_with_telemetry: Settings, settings_with_stores: Settings
 ) -> None:
     """No type is in none of the tables, the most exact table is the only one that names a type, and no entry is left over."""
     types = {
         resource.type
-        for shipped in (settings, settings_with_telemetry)
-        for stack in stacks(shipped, use_cases(), current_release())
+        for shipped, declared in (
+            (settings, use_cases()),
+            (settings_with_telemetry, use_cases()),
+            (settings_with_stores, PUBLISHING),
+        )
+        for stack in stacks(shipped, declared, current_release())
         for resource in stack.resources.values()
         if not resource.is_data
     }

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import psycopg
 import pyarrow as pa
 import pytest
 
 from ml.models.prediction import predict
 from ml.spec.costs import ClassCosts
 from ml.spec.target import MultiClass
+from pipelines.declarations.online_store import store_address
 from pipelines.lakehouse.registry.storing import served_signature
 from pipelines.online.publishing import publish
 from pipelines.scoring.function import InputsError
@@ -70,6 +72,35 @@ def test_requests_in_time_order_get_from_the_store_what_batch_gives_them(store: 
     assert instants & set(tables[LINES.table].column("known_at").to_pylist())
     assert instants & {at + HOUR / 2 for at in tables[PLACES.table].column("known_at").to_pylist()}
     assert instants & {at + 6 * HOUR for at in tables[PLACES.table].column("known_at").to_pylist()}
+
+
+def test_published_tables_are_asked_for_by_their_own_names_over_the_connection_of_the_version(
+    store: str, model: Any
+) -> None:
+    """The same rows under the names of the platform give the same answers; a version without that way says what to do."""
+    asked, opened = requests(12, random.Random(5)), list[str]()
+    tables = {lookup.table: feature_rows(lookup, random.Random(5), hours=6) for lookup in FUNCTION.lookups}
+
+    def connect(address: str) -> Any:
+        opened.append(address)
+        return psycopg.connect(store, autocommit=True)
+
+    with empty_store(store, "trips_features") as connection:
+        for lookup in FUNCTION.lookups:
+            rows = type("Rows", (), {"newest": lambda _, *given, of=lookup: newest_of(tables[of.table], of, *given)})()
+            publish(connection, lookup, rows, changes={"a": NOON}, until=max(asked.column("asked_at").to_pylist()))
+        plain = FUNCTION.answer(asked, OnlineFeatures(FUNCTION, store).newest(asked), model, version=3)
+        for lookup in FUNCTION.lookups:
+            schema, name = lookup.table.split(".")
+            connection.execute(f'ALTER TABLE "{schema}"."{name}" RENAME TO "{name}_online"')
+        address = store_address("prod")
+        found = OnlineFeatures(replace(FUNCTION, connect=connect), address)
+        assert FUNCTION.answer(asked, found.newest(asked), model, version=3).equals(plain)
+        assert opened == ["lakebase:online-features/prod"]
+        found.close()
+    assert plain.column("places_age_hours").null_count < asked.num_rows
+    with pytest.raises(StoreError, match="registered before its use case declared `online`: train it again"):
+        OnlineFeatures(FUNCTION, address).newest(asked)
 
 
 def test_many_requests_are_looked_up_in_one_statement_as_each_alone(store: str, model: Any) -> None:

@@ -10,13 +10,16 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from pipelines.declarations.asset import Model
+from pipelines.declarations.online_store import STORE
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.fresh_process import ServedProbe
 from pipelines.lakehouse.registry.model_files import ModelFilesError
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.requirements import ONLINE_CLIENT
+from pipelines.scoring import lakebase
 from pipelines.scoring.served import NoStoreError, Served
 from tests.pipelines.scoring.declared_trips import FUNCTION, fitted, requests
 
@@ -66,6 +69,22 @@ def test_mlflow_serves_requests_and_batch_loads_the_estimator(
     assert function is not None
     assert function.answer_columns == FUNCTION.answer_columns
     assert type(estimator) is type(model)
+
+
+def test_a_version_names_the_store_that_it_looks_features_up_in_only_where_they_are_published(
+    embedded_lakehouse: Lakehouse, model: Any
+) -> None:
+    """Databricks lets an endpoint reach what its version names; the SDK that asks for the password comes along, or does not."""
+    for connect in (None, lakebase.connect):
+        function = dataclasses.replace(FUNCTION, connect=connect)
+        version = registered(embedded_lakehouse, model, ServedProbe(function=function, requests=asked()))
+        with embedded_lakehouse.models.verified(version) as files:
+            named = yaml.safe_load((files / "MLmodel").read_text()).get("resources")
+            needed = [line.partition("==")[0] for line in (files / "requirements.txt").read_text().split()]
+        function, _ = embedded_lakehouse.models.load_served(version)
+        assert (function.connect if function else None) is connect
+        assert ("databricks-sdk" in needed) is (connect is not None)
+        assert named == ({"api_version": "1", "databricks": {"lakebase": [{"name": STORE}]}} if connect else None)
 
 
 def test_what_is_served_elsewhere_is_pinned_as_here() -> None:

@@ -178,3 +178,18 @@ def test_versions_before_a_checkpoint_can_be_read(tmp_path: Path) -> None:
             )
         assert any((folder(tmp_path) / LOG).glob("*.checkpoint.parquet"))
         assert [len(rows(lakehouse.tables, version)) for version in (40, 102)] == [40, 102]
+
+
+def test_changes_are_recorded_once_asked_for_and_the_rows_stay(engine: str, tmp_path: Path) -> None:
+    """By one commit where an engine has a feed of changes, by none where its log says what was added."""
+    with open_lakehouse("dev", engine=engine, root=tmp_path) as lakehouse:
+        tables = lakehouse.tables
+        write(tables, 1)
+        before = rows(tables)
+        for _ in range(2):
+            tables.record_changes(COUNTS)
+        assert rows(tables) == before
+        set_by = [one.operation for one in tables.history(COUNTS) if "PROPERTIES" in one.operation]
+        assert set_by == ([] if engine == "embedded" else ["SET TBLPROPERTIES"])
+        write(tables, 2)
+        assert len(rows(tables)) == len(before) + 1
