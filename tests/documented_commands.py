@@ -28,7 +28,7 @@ GOES_ON: Mapping[str, str] = {
 """Page to the commands that read what an earlier command of the same page has made: they are run too."""
 NOT_RUN: Mapping[str, str] = {
     r"--remote|--engine databricks|infra branch \w+ .*(flight_delay|--apply)$|infra (devops|ready|bootstrap|apply prod|rollback prod|plan prod|drift prod)": "needs a deployed environment or a signed-in Azure",
-    r"\b(SHA256|FOLDER|LOCK_ID|ADDRESS|NAME)\b|orders\.csv|late_departures|returns|815|parcels\.": "has a value that the reader puts in",
+    r"\b(SHA256|FOLDER|LOCK_ID|ADDRESS|NAME)\b|orders\.csv|parcels\.depots|late_departures|returns|815": "has a value that the reader puts in",
     r"infra (cloud|rehearse)|pipelines (ui|serve)\b": "serves until it is ended, or rehearses for minutes; tests of their own do that",
     r"--root demo|--env (dev|staging|prod)(?! --remote)|infra (kept|drift dev|rollback dev)|--plan |--judged-by|version \d": "reads what an earlier command has made",
 }
