@@ -18,10 +18,14 @@ EXAMPLES = (
     "python -m infra synth                 write cdktf.out/stacks/*/cdk.tf.json",
     "python -m infra describe dev          what dev consists of, by stack and type",
     "python -m infra matrix                who may do what in which environment",
+    "python -m infra plan --offline dev    what a first deployment would create, without a cloud",
+    "python -m infra check                 what policy says about every stack",
+    "python -m infra ready dev             what dev lacks before its first apply",
+    "python -m infra drift prod            what differs from the last release",
 )
 PROGRAM = Program(
-    name="python -m infra", description="Three isolated environments as Terraform stacks.", commands=COMMANDS,
-    examples=EXAMPLES,
+    name="python -m infra", commands=COMMANDS, examples=EXAMPLES,
+    description="Three isolated environments as Terraform stacks: plan, check, review and release them, and prepare the cloud for them.",
 )  # fmt: skip
 
 

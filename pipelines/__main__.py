@@ -41,7 +41,7 @@ COMMANDS = {
     "features": _command("features", "show the feature tables that use cases share: owner, key, freshness, readers"),
     "branch": _command("branch", "list the branches of use cases in a local environment, or remove one"),
     "backfill": _command("backfill", "read a window of the sources again and bring up to date what depends on it"),
-    "ui": _command("ui", "serve one page for the whole house, with MLflow's own, on this machine"),
+    "ui": _command("ui", "serve one page for all environments, with MLflow's own, on this machine"),
     "report": _command("report", "write what happened, and why, as one HTML file"),
     "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
     "rollback": _command("rollback", "give the alias champion back to the previous champion"),

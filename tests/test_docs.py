@@ -13,6 +13,9 @@ SHORT = {".venv/bin/mlops infra": ".venv/bin/python -m infra", ".venv/bin/mlops"
 """The short command is either program."""
 OTHERS = {"az", "curl", "databricks", "export", "git", "npm", "npx", "uv", "terraform"}
 """Programs of others that a page may name; what we can parse is parsed, theirs is theirs."""
+LONG = 150
+"""Lines above which a page begins with its contents: more than a reader scrolls through to find his part."""
+GUIDES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "ml" / "README.md"]
 EXAMPLES = {"late_departures": "flight_delay", "returns": "flight_delay"}
 """Names in examples that do not exist yet, and what stands for them here."""
 
@@ -60,10 +63,41 @@ def test_every_link_resolves(page: Path) -> None:
 def headings(file: Path) -> set[str]:
     """Return the anchors of a page's headings."""
     titles = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return {anchor_of(title) for title in titles}
+
+
+def anchor_of(title: str) -> str:
+    """Return the anchor that a Git host gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def test_the_readme_links_to_every_page() -> None:
     """Every page but the README itself is the target of a link in the README."""
     linked = set(re.findall(r"\]\(((?:(?:docs|ml)/)?[\w-]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {str(page.relative_to(ROOT)) for page in PAGES} - linked == {"README.md"}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_a_page_says_first_whom_it_is_for(page: Path) -> None:
+    """One title, and before the first section a line that names the reader."""
+    text = without_code(page.read_text(encoding="utf-8"))
+    assert text.startswith("# ")
+    assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+    assert re.search(r"^\*\*For\*\* ", text.partition("\n## ")[0], re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_a_long_page_begins_with_its_contents(page: Path) -> None:
+    """Every section is linked before the first one, from a list or from a table of situations."""
+    text = without_code(page.read_text(encoding="utf-8"))
+    if page.read_text(encoding="utf-8").count("\n") < LONG:
+        return
+    before = text.partition("\n## ")[0]
+    sections = [anchor_of(title) for title in re.findall(r"^## (.*)$", text, re.MULTILINE)]
+    linked = set(re.findall(r"\]\(#([\w-]+)\)", before))
+    assert [section for section in sections if section not in linked] == []
+
+
+def without_code(text: str) -> str:
+    """Return a page without its code blocks, whose comments look like headings."""
+    return re.sub(r"^ *```.*?^ *```\n?", "", text, flags=re.DOTALL | re.MULTILINE)

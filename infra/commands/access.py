@@ -1,4 +1,10 @@
-"""``access``: what a principal can do, or who can do what with an object, and by which path, in each environment."""
+"""Say what a principal can do in each environment, or who can do what with an object, and by which path.
+
+Examples
+--------
+  python -m infra access --who mrd-ml-engineering --env prod
+  python -m infra access --what prod.air_time_bronze
+"""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -14,7 +20,7 @@ from infra.graph.estate import Estate
 from infra.graph.paths import Graph, Path, sentence, whole_graph
 from infra.stacks.estate import stacks
 from ml.spec.errors import RequestError
-from ml.spec.near_miss import did_you_mean
+from ml.spec.near_miss import did_you_mean, unknown
 from pipelines.declarations.registry import use_cases
 
 EPILOG = (
@@ -91,9 +97,7 @@ def _named(graph: Graph, who: str) -> str:
     """
     known = {node.partition(":")[2]: node for node in graph.nodes if node.partition(":")[0] in _PRINCIPALS}
     if who not in known:
-        raise RequestError(
-            f"--who {who}: no principal has that name. {did_you_mean(who, known)} Known: {', '.join(sorted(known))}."
-        )
+        raise RequestError(unknown("principal", who, known))
     return known[who]
 
 

@@ -1,4 +1,12 @@
-"""``bootstrap``: create what holds Terraform's own state; by default only say what would be done."""
+"""Create the storage of Terraform's own state.
+
+Without --apply, only print what would be done.
+
+Examples
+--------
+  python -m infra bootstrap dev --principal OBJECT_ID --dry-run
+  python -m infra bootstrap dev --principal OBJECT_ID --apply
+"""
 
 import shlex
 import shutil

@@ -1,8 +1,9 @@
-"""``branch``: what deploying a branch of use cases into dev would do, beside the originals; with --apply it is done.
+"""Deploy a branch of use cases into dev beside the originals, remove it, or list those that are there.
 
-Every use case gets schemas, tables, model, experiment and jobs under a name of its own, USE_CASE_branch_NAME; nothing that is shared
-changes, and no job has a schedule. The branch has a state of its own; --remove destroys all that is in it. Deployed as is, from the
-commit that is checked out, by dev's identity, with the guards of every other apply. Without a name: the branches that are there.
+Without --apply, only say what would be done; without a name, list. Every use case gets schemas, tables, model, experiment and jobs under
+a name of its own, USE_CASE_branch_NAME; nothing that is shared changes, and no job has a schedule. The branch has a state of its own;
+--remove destroys all that is in it. It is deployed from the commit that is checked out, by dev's identity, with the guards of every
+other apply.
 
 Examples
 --------

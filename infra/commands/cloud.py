@@ -1,4 +1,10 @@
-"""``cloud``: one emulated Azure and three Databricks workspaces on this machine, until Ctrl-C."""
+"""Serve one emulated Azure and three Databricks workspaces on this machine, until Ctrl-C.
+
+Examples
+--------
+  python -m infra cloud
+  python -m infra cloud --empty
+"""
 
 import threading
 from pathlib import Path

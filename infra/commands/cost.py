@@ -1,4 +1,10 @@
-"""``cost``: what each environment costs in a month, from its settings and the dated price table."""
+"""Estimate what each environment costs in a month, from its settings and the dated price table.
+
+Examples
+--------
+  python -m infra cost
+  python -m infra cost prod --json build/cost.json
+"""
 
 import dataclasses
 import json

@@ -1,4 +1,10 @@
-"""``describe``: what the estate or one environment consists of, from freshly synthesized stacks."""
+"""Say what the estate or one environment consists of, from freshly synthesized stacks.
+
+Examples
+--------
+  python -m infra describe
+  python -m infra describe dev
+"""
 
 import dataclasses
 import json

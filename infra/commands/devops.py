@@ -1,4 +1,10 @@
-"""``devops``: set Azure DevOps up for the pipelines; by default only say what would be done."""
+"""Set Azure DevOps up for the pipelines, and give the identities their rights.
+
+Examples
+--------
+  python -m infra devops --dry-run
+  python -m infra devops --apply
+"""
 
 import shlex
 from collections.abc import Sequence

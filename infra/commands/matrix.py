@@ -1,4 +1,9 @@
-"""``matrix``: print who may do what in which environment, as a Markdown table."""
+"""Print who may do what in which environment, as a Markdown table.
+
+Example
+-------
+  python -m infra matrix
+"""
 
 from infra.build.release import current_release
 from infra.commands.options import SettingsFolder

@@ -22,7 +22,15 @@ Place = Annotated[
         autocompletion=lambda: list(PLACES),
     ),
 ]  # fmt: skip
-SettingsFolder = Annotated[Path, typer.Option("--settings", metavar="FOLDER", help="Folder of the settings files.")]
+SettingsFolder = Annotated[
+    Path,
+    typer.Option(
+        "--settings",
+        metavar="FOLDER",
+        help="Folder of the settings files. Default: infra/settings.",
+        show_default=False,
+    ),
+]
 SynthesizedFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that `synth` wrote.")]
 Offline = Annotated[
     bool,
@@ -38,7 +46,12 @@ Expect = Annotated[
     str | None,
     typer.Option("--expect", metavar="SHA256", help="Refuse a wheel of any other hash, and leave none behind."),
 ]
-WaiversFile = Annotated[Path, typer.Option("--waivers", metavar="FILE", help="File of accepted findings.")]
+WaiversFile = Annotated[
+    Path,
+    typer.Option(
+        "--waivers", metavar="FILE", help="File of accepted findings. Default: infra/waivers.yaml.", show_default=False
+    ),
+]
 
 
 def length_of_time(text: str) -> str:

@@ -1,4 +1,9 @@
-"""``ready``: say what an environment lacks before its first apply, for the person and for the pipelines."""
+"""Say what an environment lacks before its first apply, each line with its remedy.
+
+Example
+-------
+  python -m infra ready dev
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,10 @@
-"""``rehearse``: go from a commit to prod and back on this machine, in the emulated cloud, with the steps of the pipelines."""
+"""Go from a commit to prod and back on this machine: the steps of the pipelines, in the emulated cloud.
+
+Examples
+--------
+  python -m infra rehearse --extent short
+  python -m infra rehearse --scenario interrupted
+"""
 
 import shutil
 import subprocess

@@ -1,4 +1,10 @@
-"""``rights``: print the rights that each identity needs, derived from the resources of its stacks."""
+"""Print the rights that each identity needs, derived from the resources of its stacks.
+
+Examples
+--------
+  python -m infra rights
+  python -m infra rights dev
+"""
 
 from typing import Annotated
 

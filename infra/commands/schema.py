@@ -1,4 +1,9 @@
-"""``schema``: write the JSON Schemas of the settings files."""
+"""Write the JSON Schemas of the settings files.
+
+Example
+-------
+  python -m infra schema
+"""
 
 from infra.config.schema import write_schemas
 

@@ -1,4 +1,10 @@
-"""``synth``: write every stack as Terraform JSON."""
+"""Write every stack as Terraform JSON.
+
+Examples
+--------
+  python -m infra synth
+  python -m infra synth --expect SHA256
+"""
 
 from pathlib import Path
 from typing import Annotated

@@ -71,7 +71,7 @@ def _moved(move: Move, before: ColumnProfile, now: ColumnProfile, unseen: Sequen
             more = f" and {len(unseen) - SHOWN:,} more" if len(unseen) > SHOWN else ""
             return f"new categories ({named}{more})" if len(unseen) > 1 else f"new category ({named})"
         case Place.UNSEEN:
-            return "values that there were not before"
+            return "values not seen before"
     return _quantile_moved(move, before, now)
 
 

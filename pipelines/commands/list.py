@@ -1,4 +1,10 @@
-"""List every declared job with its tasks and parameters."""
+"""List every declared job with its tasks and parameters.
+
+Examples
+--------
+  python -m pipelines list
+  python -m pipelines list --markdown
+"""
 
 from typing import Annotated
 
@@ -9,7 +15,7 @@ from pipelines.commands.job_tables import as_markdown, print_jobs
 
 
 def run(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print one table for a page, as in the README.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print one Markdown table, as in docs/jobs.md.")] = False,
 ) -> int:
     """Print the jobs table."""
     if not markdown:

@@ -1,7 +1,7 @@
 """Pause the schedules of a deployed environment at once, or let them run again.
 
 Runs in progress go on. Nothing is deployed: `infra drift` reports the paused schedules, and the next deployment sets what
-the settings say (`jobs.schedules`).
+the settings say (`schedules` under `jobs`).
 
 Examples
 --------

@@ -1,7 +1,7 @@
-"""Serve one page for the whole house, with a report of each use case and MLflow's own pages, on this machine.
+"""Serve one page for all environments, with a report of each use case and MLflow's own pages, on this machine.
 
 The page is written to house.html in the lakehouse's folder and opens from disk as well. MLflow shows the runs of each
-environment and the models that all share. Only who has the printed address gets in.
+environment and the models that all share. Only whoever has the printed address gets in.
 
 Examples
 --------

@@ -1,7 +1,12 @@
 """Run the year 2013: dev trains on a sample, staging runs every job, prod runs from January to December.
 
-After December prod's endpoint answers requests while a challenger takes over step by step, and a bad one is returned. A second use case is trained in staging and delivered to prod. Everything is written to one folder, which is emptied
-each time, and ends in a page for each use case: report.html and air_time.html.
+After December prod's endpoint answers requests while a challenger takes over step by step, and a bad one is returned. A
+second use case is trained in staging and delivered to prod. Everything is written to one folder, which is emptied each
+time, and ends in a page for each use case: report.html and air_time.html.
+
+Example
+-------
+  python -m pipelines demo
 """
 
 import shutil

@@ -21,6 +21,7 @@ from pipelines.execution.jobs import Watcher
 from pipelines.execution.runner import JobRun, TaskRun
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.report.records import EstateSummary
+from pipelines.report.wording import counted
 from pipelines.report.writing import write_report
 
 
@@ -71,7 +72,7 @@ class DemoRun:
             if not quiet:
                 last = list(runs[-1].last.values())
                 rows = sum(run.rows or 0 for run in last)
-                took = f"{len(last)} tasks, {rows:,} rows, {time.perf_counter() - begun:.1f} s"
+                took = f"{counted(len(last), 'task')}, {counted(rows, 'row')}, {time.perf_counter() - begun:.1f} s"
                 self.write(f"  {step.job} as of {step.now:%Y-%m-%d}: {took}", False)
         return runs
 

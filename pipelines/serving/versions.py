@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from ml.spec.errors import LakehouseError, sentence_of
 from pipelines.scoring.function import ScoringFunction
 
+NO_CHAMPION = "there is no champion; run the training job, or the delivery job where the model is not trained"
+
 
 class NotServedError(LakehouseError):
     """An endpoint that has no version to answer with."""
@@ -67,9 +69,7 @@ class Followed:
         """
         found = self._loaded
         if found is None:
-            raise NotServedError(
-                f"no version can be served: {'; '.join(self._refused.values()) or 'there is no champion'}."
-            )
+            raise NotServedError(f"no version can be served: {'; '.join(self._refused.values()) or NO_CHAMPION}.")
         return found
 
     @property

@@ -58,7 +58,8 @@ def refresh(context: Context, feature: FeatureTable) -> int:
     batch = json.dumps([feature.table.address, *pending.batch_ids])
     recorded = context.lakehouse.tables.append_once(refreshes, records(refreshes, done), batch_id=batch).rows
     _until_alone(context, feature, sources, pending, before, recorded=recorded)
-    context.say(f"{feature.table.name}: {rows:,} rows from {len(pending.batch_ids)} batches")
+    batches = len(pending.batch_ids)
+    context.say(f"{feature.table.name}: {rows:,} rows from {batches} {'batch' if batches == 1 else 'batches'}")
     return rows
 
 

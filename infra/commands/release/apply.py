@@ -1,4 +1,9 @@
-"""``apply``: apply exactly the kept plan that was reviewed, and nothing else."""
+"""Apply exactly the saved plan that was reviewed, and nothing else.
+
+Example
+-------
+  python -m infra apply prod --plan build/plan --sha256 SHA256 --maximum-age 24h
+"""
 
 from pathlib import Path
 from typing import Annotated

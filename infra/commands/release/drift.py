@@ -1,4 +1,10 @@
-"""``drift``: what an environment is beside what was last released into it."""
+"""Say how an environment differs from what was last released into it.
+
+Examples
+--------
+  python -m infra drift prod
+  python -m infra drift dev --offline
+"""
 
 import sys
 from collections.abc import Iterator, Sequence

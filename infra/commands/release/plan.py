@@ -1,4 +1,10 @@
-"""``plan``: what deploying one environment would do; offline from nothing, otherwise against what exists."""
+"""Say what deploying one environment would do: offline from nothing, otherwise against what exists.
+
+Examples
+--------
+  python -m infra plan --offline dev
+  python -m infra plan prod --keep build/plan
+"""
 
 import json
 import tempfile

@@ -1,4 +1,10 @@
-"""``rollback``: take an environment back to the wheel and jobs of the release before."""
+"""Take an environment back to the wheel and the jobs of the release before.
+
+Examples
+--------
+  python -m infra rollback prod --dry-run
+  python -m infra rollback prod --from HEAD
+"""
 
 from typing import Annotated
 

@@ -1,4 +1,9 @@
-"""``kept``: show a kept plan: what it would do, and the hashes by which it is applied."""
+"""Show a saved plan: what it would do, and the hashes by which it is applied.
+
+Example
+-------
+  python -m infra kept build/plan
+"""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,12 @@
-"""``version``: make a version of the product: its number and its section of the changes; the tag comes after the merge."""
+"""Make a version of the product: its number and its section of the changes.
+
+The tag comes after the merge; its commands are printed.
+
+Examples
+--------
+  python -m infra version
+  python -m infra version 0.2.0
+"""
 
 import datetime as dt
 import subprocess

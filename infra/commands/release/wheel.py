@@ -1,4 +1,10 @@
-"""``wheel``: build the wheel of the current commit into ``dist/``."""
+"""Build the wheel of the current commit into dist/.
+
+Examples
+--------
+  python -m infra wheel
+  python -m infra wheel --expect SHA256
+"""
 
 import sys
 

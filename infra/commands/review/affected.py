@@ -1,4 +1,9 @@
-"""``affected``: which stacks a change makes it necessary to deploy, whose jobs to run, and why."""
+"""Say which stacks a change makes it necessary to deploy, whose jobs to run, and why.
+
+Example
+-------
+  python -m infra affected --base origin/main
+"""
 
 import dataclasses
 import sys

@@ -1,4 +1,10 @@
-"""``check``: every stack against policy, ours and Checkov's, with the waivers that hold today."""
+"""Check every stack against policy, ours and Checkov's, with the waivers that hold today.
+
+Examples
+--------
+  python -m infra check
+  python -m infra check --judged-by main
+"""
 
 import datetime as dt
 import tempfile

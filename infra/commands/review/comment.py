@@ -1,4 +1,9 @@
-"""``comment``: post a review as the one comment on the pull request, or update that comment."""
+"""Post a review as the one comment on the pull request, or update that comment.
+
+Example
+-------
+  python -m infra comment build/review/review.md
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,11 @@
-"""``review``: say what the working tree means in each environment, compared with a commit or by Terraform's plans."""
+"""Say what the working tree means in each environment, compared with a commit or by Terraform's plans.
+
+Examples
+--------
+  python -m infra review
+  python -m infra review --base origin/main --out build/review/review.md
+  python -m infra review --plan build/plan/prod-platform.json build/plan/prod-workspace.json
+"""
 
 from pathlib import Path
 from typing import Annotated

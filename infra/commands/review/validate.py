@@ -1,4 +1,9 @@
-"""``validate``: Terraform's own validation of every synthesized stack."""
+"""Run Terraform's own validation on every synthesized stack.
+
+Example
+-------
+  python -m infra validate --offline
+"""
 
 import tempfile
 from collections.abc import Mapping

@@ -1,4 +1,11 @@
-"""``waivers``: which findings are accepted, for how long still; ``check`` says which of them are found at all."""
+"""List the findings that are accepted, and the days that each has left.
+
+`check` says which of them are found at all.
+
+Example
+-------
+  python -m infra waivers --within 14d
+"""
 
 import datetime as dt
 from typing import Annotated
