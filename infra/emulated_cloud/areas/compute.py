@@ -13,6 +13,7 @@ from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, ServiceRu
 from infra.emulated_cloud.collections_of import Collection, hexadecimal, unique
 from infra.emulated_cloud.world import Json
 
+PINNED = "pinned cluster"
 KEYS_PAGE = "https://learn.microsoft.com/en-us/azure/databricks/security/keys/cmk-managed-disks-azure/"
 
 
@@ -61,8 +62,7 @@ POLICIES = Collection(
 )  # fmt: skip
 CLUSTERS = Collection(
     service=WORKSPACE, kind="cluster", key="cluster_id", new_key=unique, adds=_cluster, answers=("cluster_id",),
-    create="POST /api/2.1/clusters/create", read="GET /api/2.1/clusters/get", lists="GET /api/2.1/clusters/list",
-    list_field="clusters", change="POST /api/2.1/clusters/edit", delete="POST /api/2.1/clusters/permanent-delete",
+    create="POST /api/2.1/clusters/create", read="GET /api/2.1/clusters/get", list_field="clusters", change="POST /api/2.1/clusters/edit", delete="POST /api/2.1/clusters/permanent-delete",
     hidden=frozenset({"apply_policy_default_values"}),
 )  # fmt: skip
 WAREHOUSES = Collection(
@@ -75,6 +75,24 @@ WAREHOUSES = Collection(
 
 def _state(call: Call, state: str) -> Json:
     CLUSTERS.find(call)["state"] = state
+    return {}
+
+
+def _list_clusters(call: Call) -> Json:
+    """Answer the clusters, all or the pinned ones."""
+    found = CLUSTERS.on_list(call)
+    if call.query.get("filter_by.is_pinned", "").lower() == "true":
+        found["clusters"] = [one for one in found["clusters"] if one["cluster_id"] in call.store(PINNED)]
+    return dict(found)
+
+
+def _pin(call: Call) -> Json:
+    call.store(PINNED)[CLUSTERS.find(call)["cluster_id"]] = {}
+    return {}
+
+
+def _unpin(call: Call) -> Json:
+    call.store(PINNED).pop(CLUSTERS.find(call)["cluster_id"], None)
     return {}
 
 
@@ -209,9 +227,11 @@ AREA = Area(
     endpoints=(
         *POOLS.endpoints(), *POLICIES.endpoints(), *CLUSTERS.endpoints(), *WAREHOUSES.endpoints(),
         *endpoints(WORKSPACE, {
+            "GET /api/2.1/clusters/list": _list_clusters,
             "POST /api/2.1/clusters/start": lambda call: _state(call, "RUNNING"),
             "POST /api/2.1/clusters/delete": lambda call: _state(call, "TERMINATED"),
-            "POST /api/2.1/clusters/pin": lambda call: _state(call, "RUNNING"),
+            "POST /api/2.1/clusters/pin": _pin,
+            "POST /api/2.1/clusters/unpin": _unpin,
             "GET /api/2.0/preview/sql/data_sources": _data_sources,
             "POST /api/2.0/libraries/install": _install,
             "POST /api/2.0/libraries/uninstall": _uninstall,
@@ -231,6 +251,15 @@ AREA = Area(
                              body={"name": "p", "definition": "{}"}),
             refused=Attempt(who="analyst", request="POST dev/api/2.0/policies/clusters/create",
                             body={"name": "p", "definition": "{}"}),
+        ),
+        ServiceRule(
+            rule="pinning-needs-a-workspace-admin", says="Only workspace admins pin and unpin clusters.",
+            page="https://docs.databricks.com/api/azure/workspace/clusters/pin",
+            on=("workspace POST /api/2.1/clusters/pin", "workspace POST /api/2.1/clusters/unpin"), holds=Call.is_workspace_admin,
+            refusal=(403, "PERMISSION_DENIED", "Only workspace admins can pin or unpin clusters."),
+            given=(Attempt(who="dev", request="POST dev/api/2.1/clusters/create", body=_SPEC),),
+            accepted=Attempt(who="dev", request="POST dev/api/2.1/clusters/pin", body={"cluster_id": "<clusters>"}),
+            refused=Attempt(who="analyst", request="POST dev/api/2.1/clusters/pin", body={"cluster_id": "<clusters>"}),
         ),
         ServiceRule(
             rule="cluster-needs-a-policy",

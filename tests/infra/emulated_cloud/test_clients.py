@@ -16,6 +16,7 @@ import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.errors import NotFound, PermissionDenied
 from databricks.sdk.service.catalog import CatalogIsolationMode, PermissionsChange, Privilege, VolumeType
+from databricks.sdk.service.compute import ListClustersFilterBy
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.jobs import JobRunAs, JobSettings, PythonWheelTask, Task, TaskDependency
 from databricks.sdk.service.provisioning import Workspace
@@ -232,6 +233,22 @@ def test_an_alert_says_who_it_runs_as_where_it_was_told(dev: WorkspaceClient) ->
     made = dev.alerts_v2.create_alert(asked)
     assert (made.run_as_user_name, made.run_as) == (None, None)
     assert made.effective_run_as == AlertV2RunAs(service_principal_name=DEV)
+
+
+def test_only_pinned_clusters_are_listed_as_pinned(dev: WorkspaceClient) -> None:
+    """The provider reads from the list whether a cluster is pinned, and unpins one that is not declared so."""
+    made = dev.clusters.create(spark_version="18.x-scala2.13", cluster_name="pins", num_workers=1).cluster_id
+    assert made is not None
+
+    def pinned() -> list[str | None]:
+        return [one.cluster_id for one in dev.clusters.list(filter_by=ListClustersFilterBy(is_pinned=True))]
+
+    assert (pinned(), made in [one.cluster_id for one in dev.clusters.list()]) == ([], True)
+    dev.clusters.pin(made)
+    assert pinned() == [made]
+    dev.clusters.unpin(made)
+    dev.clusters.unpin(made)
+    assert pinned() == []
 
 
 def test_a_workspace_that_is_changed_is_answered_with_its_number(addresses: Addresses, tokens: dict[str, Any]) -> None:
