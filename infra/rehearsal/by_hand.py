@@ -1,5 +1,7 @@
 """What the guide does by hand: stacks are deployed, interrupted, planned again and destroyed, each by its identity."""
 
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -85,6 +87,33 @@ class ByHand:
             if code == 0:
                 raise RehearsalError(f"the apply of {stack} had ended before it was killed")
             found.append(f"ended with {code} after the first objects were there")
+
+    def continue_deployment(self, stack: str, identity: str) -> None:
+        """Deploy a stack whose apply was killed: as it is or, where that is refused, after the commands that the refusal prints.
+
+        Raises
+        ------
+        RehearsalError
+            If it is refused for another reason than a creation that was cut off.
+        """
+        commands = list[str]()
+        with self.rehearsal.step(f"deploy {stack} again", identity) as found:
+            try:
+                self._terraform(stack, identity, "init", "-input=false")
+                self._terraform(stack, identity, "apply", "-auto-approve", "-input=false")
+            except RehearsalError as refused:
+                commands = re.findall(r"`(terraform -chdir=\S+ untaint \S+)`", str(refused))
+                if not commands:
+                    raise
+                found.append(f"refused: the creation of {len(commands)} with data was cut off")
+            else:
+                found.append("applied")
+        if commands:
+            with self.rehearsal.step("keep what was created in part, as the refusal says", identity) as found:
+                for command in commands:
+                    self.rehearsal.run(identity, shlex.split(command))
+                    found.append(command.rpartition(" ")[2])
+            self.deploy(stack, identity)
 
     def expect_no_changes(self, stack: str, identity: str) -> None:
         """Plan a stack that was applied again: there must be nothing to change."""

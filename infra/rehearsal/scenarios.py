@@ -92,7 +92,7 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     hand.deploy("dev-platform", "dev")
     hand.deploy("dev-account", ACCOUNT)
     hand.kill_in_the_middle("dev-workspace", "dev")
-    hand.deploy("dev-workspace", "dev")
+    hand.continue_deployment("dev-workspace", "dev")
     hand.expect_no_changes("dev-workspace", "dev")
 
 

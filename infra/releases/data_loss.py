@@ -14,6 +14,8 @@ from infra.terraform_cli.changes import Action, action_of
 
 VARIABLE = "ALLOW_DESTROY"
 """The environment variable with the addresses whose loss is accepted, separated by commas; for pipelines and cdktf."""
+TAINTED = "replace_because_tainted"
+"""The reason of a replacement (https://developer.hashicorp.com/terraform/internals/json-format#plan-representation)."""
 LOST_WITH_DATA = frozenset(
     {
         "azurerm_resource_group", "azurerm_storage_account", "azurerm_storage_container", "azurerm_key_vault",
@@ -34,17 +36,28 @@ class DataLoss:
     ----------
     action
         `Action.DESTROY`, or `Action.REPLACE`: the new resource is empty.
+    tainted
+        Whether it is replaced because its creation was cut off after its first request, not because somebody changed it.
     """
 
     stack: str
     address: str
     action: Action
+    tainted: bool = False
 
     @property
     def sentence(self) -> str:
         """What happens to it, for people."""
         what = "would be destroyed" if self.action is Action.DESTROY else "would be destroyed and created again, empty"
         return f"{self.address} of {self.stack} holds data and {what}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do instead."""
+        if not self.tainted:
+            return "keep it declared, let a `removed` block forget it"
+        command = f"terraform -chdir=cdktf.out/stacks/{self.stack} untaint {self.address}"
+        return f"its creation was cut off, so keep what was created with `{command}` and apply again"
 
 
 def data_losses(plans: Mapping[str, Mapping[str, Any]]) -> tuple[DataLoss, ...]:
@@ -60,7 +73,8 @@ def data_losses(plans: Mapping[str, Mapping[str, Any]]) -> tuple[DataLoss, ...]:
         for resource in plan.get("resource_changes", ()):
             action = action_of(resource["change"]["actions"])
             if action in (Action.DESTROY, Action.REPLACE) and resource.get("type") in LOST_WITH_DATA:
-                found.append(DataLoss(stack=stack, address=resource["address"], action=action))
+                tainted = resource.get("action_reason") == TAINTED
+                found.append(DataLoss(stack=stack, address=resource["address"], action=action, tainted=tainted))
     return tuple(sorted(found, key=lambda loss: (loss.stack, loss.address)))
 
 
@@ -74,7 +88,7 @@ def unnamed_losses(losses: Collection[DataLoss], allowed: Collection[str]) -> tu
         is no reason.
     """
     return tuple(
-        f"{loss.sentence}: keep it declared, let a `removed` block forget it, or name it with --allow-destroy "
+        f"{loss.sentence}: {loss.remedy}, or name it with --allow-destroy "
         f"{loss.address} (in a pipeline or with cdktf: {VARIABLE})."
         for loss in losses
         if loss.address not in allowed

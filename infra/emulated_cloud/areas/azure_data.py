@@ -194,7 +194,7 @@ AREA = Area(
     endpoints=(
         *endpoints(VAULT, {
             "GET /certificates/contacts": _contacts,
-            "POST /keys/{name}/create": _set, "GET /keys/{name}": _get, "GET /keys/{name}/{version}": _get,
+            "POST /keys/{name}/create": _set, "GET /keys/{name}": _get, "GET /keys/{name}/": _get, "GET /keys/{name}/{version}": _get,
             "GET /keys/{name}/rotationpolicy": _rotation, "DELETE /keys/{name}": _delete,
             "PUT /secrets/{name}": _set, "GET /secrets/{name}": _get, "GET /secrets/{name}/{version}": _get,
             "DELETE /secrets/{name}": _delete,

@@ -43,6 +43,20 @@ def test_every_type_that_holds_data_is_a_loss_when_it_is_destroyed_or_replaced(k
         assert data_losses({"prod-workspace": planned(kind, harmless)}) == ()
 
 
+def test_what_is_replaced_because_its_creation_was_cut_off_is_kept_by_the_command_that_is_printed() -> None:
+    """No setting is wrong: Terraform marks what it could not finish. The object is there, and may be taken over as it is."""
+    plan = planned("databricks_catalog", "delete", "create")
+    plan["resource_changes"][0]["action_reason"] = "replace_because_tainted"
+    (reason,) = unnamed_losses(data_losses({"dev-workspace": plan}), ())
+    assert "`terraform -chdir=cdktf.out/stacks/dev-workspace untaint databricks_catalog.one`" in reason
+    assert "keep it declared" not in reason
+    assert "--allow-destroy databricks_catalog.one" in reason
+    plan["resource_changes"][0]["action_reason"] = "replace_because_cannot_update"
+    (reason,) = unnamed_losses(data_losses({"dev-workspace": plan}), ())
+    assert "untaint" not in reason
+    assert "keep it declared" in reason
+
+
 def test_the_loss_of_what_can_be_made_again_is_none() -> None:
     """A job is deployed again from its declaration."""
     assert data_losses({"prod-workspace": planned("databricks_job", "delete")}) == ()
