@@ -15,6 +15,13 @@ TESTED_IN = {
     "pipelines/on_call/": DECLARED,
     "pipelines/telemetry/": DECLARED,
     "pipelines/use_cases/": DECLARED,
+    "pipelines/scoring/": (
+        "tests/infra/checks",
+        "tests/infra/constructs",
+        "tests/infra/emulated_cloud",
+        "tests/infra/stacks",
+        "tests/pipelines",
+    ),
     "pipelines/commands/": ("tests/azuredevops", "tests/infra/checks", "tests/pipelines"),
     "pipelines/": ("tests/infra/checks", "tests/infra/constructs", "tests/infra/emulated_cloud", "tests/pipelines"),
     "infra/": (*DECLARED, "tests/benchmarks"),

@@ -52,10 +52,14 @@ class ByHand:
                 self._terraform(stack, identity, "apply", "-auto-approve", "-input=false")
             found.append("applied")
 
-    def deploy_what_dev_reads(self) -> None:
-        """Deploy prod's platform, which dev's part of the account looks up, if prod is among the environments."""
-        if "prod" in self.rehearsal.environments:
-            self.deploy(PLATFORM.format("prod"), "prod")
+    def deploy_what_is_read_by(self, environment: str) -> None:
+        """Deploy the platforms of the environments whose data an environment reads, if they take part.
+
+        The environment's part of the account looks them up.
+        """
+        for read in self.rehearsal.settings.environments[environment].reads:
+            if read in self.rehearsal.environments:
+                self.deploy(PLATFORM.format(read), read)
 
     def deploy_environment(self, environment: str) -> None:
         """Deploy the three stacks of an environment, as the guide does it."""

@@ -63,7 +63,7 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     rehearsal.ask_what_is_missing("dev")
     hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
-    hand.deploy_what_dev_reads()
+    hand.deploy_what_is_read_by("dev")
     if cdktf or extent is Extent.ALL:
         hand.deploy_environment("dev")  # then the pipeline deploys the same, and has nothing to change
     rehearsal.pipeline("main", {}, stages=extent.stages)
@@ -88,7 +88,7 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     rehearsal.ask_what_is_missing("dev")
     hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
-    hand.deploy_what_dev_reads()
+    hand.deploy_what_is_read_by("dev")
     hand.deploy("dev-platform", "dev")
     hand.deploy("dev-account", ACCOUNT)
     hand.kill_in_the_middle("dev-workspace", "dev")
@@ -102,7 +102,7 @@ def branches(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
     rehearsal.bootstrap()
     hand.deploy(ACCOUNT, ACCOUNT)
     rehearsal.give_rights()
-    hand.deploy_what_dev_reads()
+    hand.deploy_what_is_read_by("dev")
     hand.deploy_environment("dev")
     without = snapshot(rehearsal.site.cloud.world)
     steps.refuse_person()
@@ -126,7 +126,7 @@ def existing(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
     rehearsal.give_rights()
     rehearsal.give_role("let dev's identity use the hub's network and zones", "dev", "Network Contributor",
                         f"/subscriptions/{HUB}")  # fmt: skip
-    hand.deploy_what_dev_reads()
+    hand.deploy_what_is_read_by("dev")
     rehearsal.pipeline("main", {}, stages=extent.stages)
     rehearsal.try_access(
         "dev", f"grp-{rehearsal.settings.account.organisation}-team-loyalty", "flight_delay_bronze.schedule"

@@ -19,7 +19,7 @@ from infra.stacks.estate import stacks as estate_stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import Stack
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
-from pipelines.api import OnlinePolicy
+from ml.spec.online_policy import OnlinePolicy
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases
 from tests.infra.small_stacks import Deployment, write_all

@@ -68,10 +68,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
     """A prepared cloud, and the loader in place of the provider."""
     site = Site()
     cloud, stack = new_cloud(site), SynthesizedStack(name="stores", folder=tmp_path, content=content())
-    with served(cloud, tmp_path / "cloud") as addresses, loader_mirror([stack], tmp_path) as configuration:
+    with served(cloud, tmp_path / "cloud") as addresses, loader_mirror([stack], tmp_path) as providers:
         variables = {
             **signed_out(addresses, site, tmp_path), sign_in.IDENTITY: principal_of("dev", 1).principal,
-            "TF_CLI_CONFIG_FILE": str(configuration),
+            "TF_CLI_CONFIG_FILE": str(providers.configuration),
         }  # fmt: skip
         found = Place(cloud=cloud, folder=tmp_path, variables=variables)
         (tmp_path / "cdk.tf.json").write_text(json.dumps(content()), encoding="utf-8")

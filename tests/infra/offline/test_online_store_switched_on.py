@@ -16,8 +16,8 @@ from infra.synthesis.cdktf_seam import synthesize
 from infra.terraform_cli.changes import Action, changes
 from infra.terraform_cli.driver import Terraform
 from infra.terraform_cli.synthesized import read_stacks
-from pipelines.api import UseCase
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
 from tests.infra.conftest import PUBLISHING, SettingsFolder
 
 pytestmark = [pytest.mark.terraform, pytest.mark.proof]

@@ -22,9 +22,9 @@ from infra.stacks.estate import stacks
 from infra.synthesis.cdktf_seam import synthesize
 from infra.synthesis.stack import Stack
 from infra.terraform_cli.synthesized import SynthesizedStack, read_stacks
-from pipelines.api import UseCase
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import use_cases
+from pipelines.declarations.use_case import UseCase
 from pipelines.scoring.served import ONLINE_STORE
 from tests.infra.conftest import PUBLISHING, with_stores
 
