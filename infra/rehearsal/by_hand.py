@@ -106,7 +106,7 @@ class ByHand:
                 self._terraform(stack, identity, "init", "-input=false")
                 self._terraform(stack, identity, "apply", "-auto-approve", "-input=false")
             except RehearsalError as refused:
-                commands = re.findall(r"`(terraform -chdir=\S+ untaint \S+)`", str(refused))
+                commands = re.findall(r"`(terraform -chdir=\S+ (?:untaint|import) [^`]+)`", str(refused))
                 if not commands:
                     raise
                 found.append(f"refused: the creation of {len(commands)} with data was cut off")

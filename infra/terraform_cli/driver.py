@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infra.terraform_cli.known_errors import is_state_missing, protected, remedy, untaint
+from infra.terraform_cli.known_errors import is_state_missing, not_recorded, protected, remedy, take_over, untaint
 from infra.terraform_cli.running import run_to_the_end
 from infra.terraform_cli.synthesized import REMOTE_STATE, SynthesizedStack
 from ml.spec.errors import NotPossibleError
@@ -174,6 +174,8 @@ class Terraform:
         what, output = f"terraform {command} failed in stack {self.stack}", result.stderr or result.stdout
         if cut_off := sorted(protected(output) & self._tainted() if protected(output) else ()):
             return TerraformError(f"{what}: {untaint(cut_off, self.folder)}")
+        if left := not_recorded(output):
+            return TerraformError(f"{what}: {take_over(left, self.folder)}\n{output}")
         kind = StateMissingError if is_state_missing(output) else TerraformError
         return kind(_failure(what, result))
 

@@ -4,7 +4,7 @@ Each known error becomes one sentence with its remedy; any other error is shown 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,50 @@ def untaint(addresses: Sequence[str], folder: Path) -> str:
     return (
         f"the creation of {', '.join(addresses)} was cut off, so Terraform would replace what is protected against that: "
         f"keep what was created with `{commands}`, then plan again."
+    )
+
+
+NAMED_BY_NAME = frozenset(
+    {
+        "databricks_catalog", "databricks_external_location", "databricks_secret_scope", "databricks_storage_credential",
+    }
+)  # fmt: skip
+"""Types whose objects are imported by their names, as the provider's pages of the types say."""
+
+
+def not_recorded(output: str) -> dict[str, str]:
+    """Return the resources that could not be created because an object of their name exists, each with its id for the import.
+
+    The id is the object's own where the error says it (``azurerm``), its name where that is the id, else ``ID``.
+    """
+    errors = (re.match(r"(.*already exists.*?) with ([^\s,]+),", one) for one in _plain(output).split("Error: "))
+    return {found[2]: _id_of(found[2], found[1]) for found in errors if found}
+
+
+def _id_of(address: str, error: str) -> str:
+    named = re.search(r"""["'](?P<id>/[^"']+)["']""", error)
+    if named is None and address.partition(".")[0] in NAMED_BY_NAME:
+        named = re.search(r"'(?P<id>[^']+)'", error)
+    return named["id"] if named else "ID"
+
+
+def take_over(found: Mapping[str, str], folder: Path) -> str:
+    """Return the way out for objects that exist although the state does not know them.
+
+    A run that is cut off between a service's answer and Terraform's record leaves such an object behind.
+
+    Parameters
+    ----------
+    found
+        Address to id.
+    folder
+        The stack's folder.
+    """
+    commands = " && ".join(f"terraform -chdir={folder} import {address} {one}" for address, one in found.items())
+    unknown = " (the provider's page of the type says what its ID is)" if "ID" in found.values() else ""
+    return (
+        f"the names of {', '.join(found)} belong to objects that the state does not know. If a run that was cut off has created "
+        f"them, take them over with `{commands}`{unknown}, then plan again; otherwise choose other names."
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.terraform_cli.driver import StateMissingError, Terraform, TerraformError
+from infra.terraform_cli.known_errors import not_recorded, take_over
 
 
 def stack(folder: Path, name: str, content: dict[str, object]) -> Terraform:
@@ -67,3 +68,48 @@ def test_a_state_that_nobody_has_written_is_an_error_of_its_own(tmp_path: Path) 
     terraform.init()
     with pytest.raises(StateMissingError, match="a stack that is not deployed yet: deploy the stacks in their order"):
         terraform.plan()
+
+
+CATALOG = """
+Error: cannot create catalog: Catalog 'dev' already exists.
+
+  with databricks_catalog.catalog,
+  on cdk.tf.json line 386, in resource.databricks_catalog.catalog:
+ 386:       }
+"""
+ACCOUNT = """
+Error: a resource with the ID "/subscriptions/5a0b/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"
+already exists - to be managed via Terraform this resource needs to be imported into the State. Please see the resource
+documentation for "azurerm_storage_account" for more information
+
+  with azurerm_storage_account.lake,
+  on cdk.tf.json line 12, in resource.azurerm_storage_account.lake:
+  12:       }
+"""
+JOB = """
+Error: cannot create registered model: Function 'delay' already exists
+
+  with databricks_registered_model.delay,
+  on cdk.tf.json line 7, in resource.databricks_registered_model.delay:
+   7:       }
+"""
+OTHER = """
+Error: cannot create schema: User does not have CREATE SCHEMA on Catalog 'dev'.
+
+  with databricks_schema.bronze,
+  on cdk.tf.json line 9, in resource.databricks_schema.bronze:
+   9:       }
+"""
+
+
+def test_what_exists_without_being_in_the_state_is_taken_over_by_the_printed_command() -> None:
+    """By the id that the error says, by the name where that is the id; else the reader is told to look it up."""
+    whole = OTHER + CATALOG + ACCOUNT + JOB
+    account = "/subscriptions/5a0b/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"
+    assert not_recorded(whole) == {
+        "databricks_catalog.catalog": "dev", "azurerm_storage_account.lake": account, "databricks_registered_model.delay": "ID",
+    }  # fmt: skip
+    assert not_recorded(OTHER) == {}
+    said = take_over(not_recorded(CATALOG), Path("stacks/dev-workspace"))
+    assert "`terraform -chdir=stacks/dev-workspace import databricks_catalog.catalog dev`, then plan again" in said
+    assert "says what its ID is" in take_over(not_recorded(JOB), Path("x"))
