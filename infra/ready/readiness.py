@@ -103,7 +103,9 @@ def _names(wanted: Wanted, held: Present) -> Iterator[Answer]:
                 need=need,
                 standing=Readiness.MISSING,
                 found="somebody else has it, or it was deleted and can still be recovered",
-                remedy="choose another organisation in account.yaml, or recover what has the name and import it",
+                remedy=f"choose another state.storage_account in {wanted.environment}.yaml"
+                if one.name == wanted.state
+                else "choose another organisation in account.yaml, or recover what has the name and import it",
             )
         else:
             yield Answer(need=need, standing=Readiness.READY, found="ours" if one.name in held.taken else "free")
@@ -179,7 +181,7 @@ def _metastore(wanted: Wanted, held: Present) -> Iterator[Answer]:
 
 
 def _approvals(wanted: Wanted, held: Present) -> Iterator[Answer]:
-    need = f"approved private endpoints of the lake {wanted.lake}"
+    need = f"approved private endpoints of the storage {' and '.join(wanted.approving)}"
     if "pending" in held.unknown:
         yield _unknown(need, held.unknown["pending"])
     for connection in held.pending:
@@ -196,7 +198,7 @@ def _approvals(wanted: Wanted, held: Present) -> Iterator[Answer]:
 def _paths(wanted: Wanted, held: Present) -> Iterator[Answer]:
     if "paths" in held.unknown:
         yield _unknown("a way from this machine to the workspace and the vault", held.unknown["paths"])
-    elif not held.paths:
+    elif not {*held.paths} - {wanted.state_host}:
         yield Answer(
             need="a way from this machine to the workspace and the vault",
             standing=Readiness.UNKNOWN,
@@ -208,8 +210,14 @@ def _paths(wanted: Wanted, held: Present) -> Iterator[Answer]:
             need=f"a way from this machine to {host}",
             standing=Readiness.MISSING if wrong else Readiness.READY,
             found=wrong or "port 443 answers",
-            remedy="run this where the environment's network and its private DNS zones are reached" if wrong else "",
+            remedy=_way(wanted, host) if wrong else "",
         )
+
+
+def _way(wanted: Wanted, host: str) -> str:
+    if host == wanted.state_host:
+        return f"name the range of this machine in state.allowed_ip_ranges of {wanted.environment}.yaml, or its endpoint_subnet"
+    return "run this where the environment's network and its private DNS zones are reached"
 
 
 def _pipelines(steps: Sequence[SetupStep]) -> Iterator[Answer]:

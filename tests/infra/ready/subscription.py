@@ -25,9 +25,11 @@ class Subscription:
         self.foreign_names: set[str] = set()
         self.resources: dict[str, dict[str, Any]] = {
             wanted.workspace: {"workspaceUrl": "127.0.0.1"}, wanted.vault: {"vaultUri": "https://127.0.0.1/"},
-            wanted.lake: {},
+            **{name: {} for name in wanted.approving},
         }  # fmt: skip
         self.machines = {name: [] for name in wanted.machines}
+        self.group = min(wanted.groups[wanted.subscription_id])
+        self.others = {"other": "rg-other"}
         self.limit = 1_000
         self.connections = {"own": "Approved"}
         self.metastores: list[dict[str, str]] = []
@@ -52,8 +54,10 @@ class Subscription:
                 {"namespace": name, "registrationState": "Registered"} for name in sorted(self.namespaces)
             ] + [{"namespace": "Microsoft.Quantum", "registrationState": "NotRegistered"}],
             "resource list": lambda: [
-                {"name": name, "id": self._id(name), "resourceGroup": self.wanted.group.upper()} for name in self.resources
-            ] + [{"name": "other", "id": "/other", "resourceGroup": "rg-other"}],
+                {"name": name, "id": self._id(name), "resourceGroup": self.group.upper()} for name in self.resources
+            ] + [
+                {"name": name, "id": f"/{group}/{name}", "resourceGroup": group} for name, group in self.others.items()
+            ],
             "resource show": lambda: {"properties": self.resources[options["--ids"].rpartition("/")[2]]},
             "storage account": lambda: {"nameAvailable": options["--name"] not in self.foreign_names},
             "keyvault check-name": lambda: {"nameAvailable": options["--name"] not in self.foreign_names},
@@ -72,7 +76,7 @@ class Subscription:
         return answers[kind]() if kind in answers else None
 
     def _id(self, name: str) -> str:
-        return f"/subscriptions/{self.wanted.subscription_id}/resourceGroups/{self.wanted.group}/providers/x/{name}"
+        return f"/subscriptions/{self.wanted.subscription_id}/resourceGroups/{self.group}/providers/x/{name}"
 
     def _skus(self, size: str) -> list[dict[str, Any]]:
         if size not in self.machines:
