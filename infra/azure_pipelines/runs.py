@@ -38,8 +38,8 @@ from infra.azure_pipelines.shape import (
 )  # fmt: skip
 
 MACRO = re.compile(r"\$\(([A-Za-z_][\w.]*)\)")
-SET_HERE = re.compile(r"##vso\[task\.setvariable variable=(\w+)\]")
-"""In a command that sets a variable for the steps after it in its job."""
+SET_HERE = re.compile(r"##vso\[task\.setvariable variable=(\w+)\](\w*)")
+"""In a command that sets a variable for the steps after it in its job: its name, and its value where that is a word."""
 RUNTIME = re.compile(r"\$\[(.*)\]", re.DOTALL)
 
 
@@ -193,7 +193,8 @@ class _Play:
         if self._performer is not None:
             return self._performer.perform(where, done, variables)
         outputs = self._scenario.outputs.get(f"{where}.{done.raw['name']}", {}) if "name" in done.raw else {}
-        own = {name: f"<{name}>" for name in SET_HERE.findall(done.text) if allows(done.raw, "setvariable", name)}
+        found = SET_HERE.findall(done.text)
+        own = {name: word or f"<{name}>" for name, word in found if allows(done.raw, "setvariable", name)}
         return StepOutcome(failed=step in self._scenario.failing or self._is_kept(done), outputs=outputs, variables=own)
 
     def _told(self, name: str) -> Mapping[str, Any]:
