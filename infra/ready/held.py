@@ -13,6 +13,7 @@ from infra.releases.ledger import Az, LedgerError
 
 Path = Callable[[str], str]
 """Tries the way to a host; returns what is wrong with it, or nothing."""
+GRAPH = "https://graph.microsoft.com/v1.0"
 SECONDS = 5.0
 """How long a connection may take."""
 
@@ -52,6 +53,8 @@ class Present:
         Who is signed in, and where.
     roles
         Azure roles of whoever is signed in on the subscription, groups and inherited ones included.
+    directory_roles
+        Roles in Entra of the person who is signed in, also by groups.
     registered
         The registered resource providers.
     taken
@@ -71,6 +74,7 @@ class Present:
     user: str = ""
     tenant_id: str = ""
     roles: frozenset[str] = frozenset()
+    directory_roles: frozenset[str] = frozenset()
     registered: frozenset[str] = frozenset()
     taken: Mapping[str, bool] = field(default_factory=dict)
     machines: Mapping[str, Machine] = field(default_factory=dict)
@@ -109,6 +113,7 @@ def read_held(wanted: Wanted, az: Az, path: Path) -> Present:
         user=user,
         tenant_id=str(who["tenantId"]),
         roles=asked("roles", lambda: _roles(wanted, az, user), frozenset()),
+        directory_roles=asked("directory_roles", lambda: _directory_roles(az), frozenset()),
         registered=asked("registered", lambda: _registered(wanted, az), frozenset()),
         taken=asked("taken", lambda: {n.name: n.name in ids for n in wanted.names if n.name in ids or _is_taken(n, az)}, {}),
         machines=asked("machines", lambda: _machines(wanted, az), {}),
@@ -151,6 +156,16 @@ def _roles(wanted: Wanted, az: Az, user: str) -> frozenset[str]:
         "--scope", f"/subscriptions/{wanted.subscription_id}",
     )  # fmt: skip
     return frozenset(str(one["roleDefinitionName"]) for one in found)
+
+
+def _directory_roles(az: Az) -> frozenset[str]:
+    """Return the roles in Entra of the person who is signed in.
+
+    Source: https://learn.microsoft.com/en-us/graph/api/user-list-transitivememberof
+    """
+    found = _json(az, "rest", "--method", "get", "--url", f"{GRAPH}/me/transitiveMemberOf")
+    kind = "#microsoft.graph.directoryRole"
+    return frozenset(str(one["displayName"]) for one in found["value"] if one.get("@odata.type") == kind)
 
 
 def _registered(wanted: Wanted, az: Az) -> frozenset[str]:

@@ -12,6 +12,11 @@ ADMINISTRATORS = ("Owner",)
 """Azure roles of a person who bootstraps: it creates the state's storage and gives the identities their roles."""
 TOGETHER = ("Contributor", ("User Access Administrator", "Role Based Access Control Administrator"))
 """Roles that do it together."""
+GIVE_GRAPH_ROLES = frozenset({"Privileged Role Administrator", "Global Administrator"})
+"""Roles in Entra of a person who gives an application roles of Microsoft Graph.
+
+Source: https://learn.microsoft.com/en-us/entra/identity/enterprise-apps/grant-admin-consent
+"""
 ALL_CORES = "cores"
 """The quota of a region over all families."""
 
@@ -44,6 +49,7 @@ def readiness(wanted: Wanted, held: Present, steps: Sequence[SetupStep]) -> tupl
     """
     return (
         *_signed_in(wanted, held),
+        *_in_entra(held, steps),
         *_registered(wanted, held),
         *_names(wanted, held),
         *_machines(wanted, held),
@@ -73,6 +79,25 @@ def _signed_in(wanted: Wanted, held: Present) -> Iterator[Answer]:
         standing=Readiness.READY if enough else Readiness.MISSING,
         found=", ".join(sorted(held.roles)) or "no role",
         remedy="" if enough else f"have an Owner of the subscription give Owner, or {first} and {others[0]}",
+    )
+
+
+def _in_entra(held: Present, steps: Sequence[SetupStep]) -> Iterator[Answer]:
+    """Yield whether the person may give the roles of Microsoft Graph that are still to be given; nothing once they are."""
+    if not any("Microsoft Graph" in step.what for step in steps):
+        return
+    need = f"a role of {held.user} in Entra, to give roles of Microsoft Graph"
+    if "directory_roles" in held.unknown:
+        yield _unknown(need, held.unknown["directory_roles"])
+        return
+    enough = bool(held.directory_roles & GIVE_GRAPH_ROLES)
+    yield Answer(
+        need=need,
+        standing=Readiness.READY if enough else Readiness.MISSING,
+        found=", ".join(sorted(held.directory_roles)) or "no role",
+        remedy=""
+        if enough
+        else "have the identity team make you Privileged Role Administrator, or do that step of devops",
     )
 
 

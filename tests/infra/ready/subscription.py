@@ -21,6 +21,7 @@ class Subscription:
         self.fails: set[str] = set()
         self.tenant = wanted.tenant_id
         self.roles = ["Owner"]
+        self.directory_roles = ["Directory Readers"]
         self.namespaces = {*wanted.namespaces, "Microsoft.Web"}
         self.foreign_names: set[str] = set()
         self.resources: dict[str, dict[str, Any]] = {
@@ -38,7 +39,8 @@ class Subscription:
         """Answer one call of ``az``."""
         self.asked.append(tuple(words))
         options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
-        kind = "metastores" if options.get("--url", "").endswith("/metastores") else " ".join(words[:2])
+        asked = options.get("--url", "").rpartition("/")[2]
+        kind = asked if asked in ("metastores", "transitiveMemberOf") else " ".join(words[:2])
         if kind in self.fails:
             raise LedgerError(f"az {kind} failed: (AuthorizationFailed) no authorization to perform the action")
         answer = self._answer(kind, options, words)
@@ -72,6 +74,9 @@ class Subscription:
                 for name, status in self.connections.items()
             ],
             "metastores": lambda: {"metastores": self.metastores},
+            "transitiveMemberOf": lambda: {"value": [
+                {"@odata.type": "#microsoft.graph.directoryRole", "displayName": role} for role in self.directory_roles
+            ] + [{"@odata.type": "#microsoft.graph.group", "displayName": "Global Administrator"}]},
         }  # fmt: skip
         return answers[kind]() if kind in answers else None
 

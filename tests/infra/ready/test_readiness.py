@@ -149,6 +149,22 @@ def test_the_name_of_the_state_is_asked_for_before_it_is_created(
     assert ("another state.storage_account in staging.yaml" in one.remedy) is bool(taken)
 
 
+@pytest.mark.parametrize(
+    ("roles", "standing"),
+    [(["Directory Readers"], Readiness.MISSING), (["Privileged Role Administrator"], Readiness.READY)],
+)
+def test_who_has_roles_of_graph_to_give_needs_a_role_in_entra(
+    roles: list[str], standing: Readiness, settings: Settings, subscription: Subscription
+) -> None:
+    """A group of that name is none; once everything is given, nobody is asked for it."""
+    subscription.directory_roles = roles
+    assert not [one for one in answers(settings, "staging", subscription) if "in Entra" in one.need]
+    subscription.organisation.graph_roles.clear()
+    (one,) = [one for one in answers(settings, "staging", subscription) if "in Entra" in one.need]
+    assert (one.standing, one.found) == (standing, roles[0])
+    assert bool(one.remedy) is (standing is Readiness.MISSING)
+
+
 def test_a_state_that_exists_is_ours_and_has_to_be_reached(
     settings: Settings, subscription: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
