@@ -29,6 +29,7 @@ from infra.azure_pipelines.shape import (
     STEP_KINDS,
     STEP_WORDS,
     RunError,
+    allows,
     job_name,
     needs_of,
     only,
@@ -37,6 +38,8 @@ from infra.azure_pipelines.shape import (
 )  # fmt: skip
 
 MACRO = re.compile(r"\$\(([A-Za-z_][\w.]*)\)")
+SET_HERE = re.compile(r"##vso\[task\.setvariable variable=(\w+)\](\w*)")
+"""In a command that sets a variable for the steps after it in its job: its name, and its value where that is a word."""
 RUNTIME = re.compile(r"\$\[(.*)\]", re.DOTALL)
 
 
@@ -190,7 +193,9 @@ class _Play:
         if self._performer is not None:
             return self._performer.perform(where, done, variables)
         outputs = self._scenario.outputs.get(f"{where}.{done.raw['name']}", {}) if "name" in done.raw else {}
-        return StepOutcome(failed=step in self._scenario.failing or self._is_kept(done), outputs=outputs)
+        found = SET_HERE.findall(done.text)
+        own = {name: word or f"<{name}>" for name, word in found if allows(done.raw, "setvariable", name)}
+        return StepOutcome(failed=step in self._scenario.failing or self._is_kept(done), outputs=outputs, variables=own)
 
     def _told(self, name: str) -> Mapping[str, Any]:
         """Return what a condition of a later stage sees of a stage."""

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from infra.releases.ledger import Az, LedgerError
 
 Path = Callable[[str], str]
 """Tries the way to a host; returns what is wrong with it, or nothing."""
+GRAPH = "https://graph.microsoft.com/v1.0"
 SECONDS = 5.0
 """How long a connection may take."""
 
@@ -52,16 +53,18 @@ class Present:
         Who is signed in, and where.
     roles
         Azure roles of whoever is signed in on the subscription, groups and inherited ones included.
+    directory_roles
+        Roles in Entra of the person who is signed in, also by groups.
     registered
         The registered resource providers.
     taken
-        Names that exist, each with whether it is in our own resource group.
+        Names that exist, each with whether it is in a resource group of ours.
     machines
         By type; a type that the region does not have is missing.
     quotas
         By family.
     pending
-        Ids of the connections of private endpoints to the lake that wait for an approval.
+        Ids of the connections of private endpoints to our storage that wait for an approval.
     paths
         Host to what is wrong with the way to it from this machine; empty text if nothing is.
     metastores
@@ -71,6 +74,7 @@ class Present:
     user: str = ""
     tenant_id: str = ""
     roles: frozenset[str] = frozenset()
+    directory_roles: frozenset[str] = frozenset()
     registered: frozenset[str] = frozenset()
     taken: Mapping[str, bool] = field(default_factory=dict)
     machines: Mapping[str, Machine] = field(default_factory=dict)
@@ -109,11 +113,12 @@ def read_held(wanted: Wanted, az: Az, path: Path) -> Present:
         user=user,
         tenant_id=str(who["tenantId"]),
         roles=asked("roles", lambda: _roles(wanted, az, user), frozenset()),
+        directory_roles=asked("directory_roles", lambda: _directory_roles(az), frozenset()),
         registered=asked("registered", lambda: _registered(wanted, az), frozenset()),
         taken=asked("taken", lambda: {n.name: n.name in ids for n in wanted.names if n.name in ids or _is_taken(n, az)}, {}),
         machines=asked("machines", lambda: _machines(wanted, az), {}),
         quotas=asked("quotas", lambda: _quotas(wanted, az), {}),
-        pending=asked("pending", lambda: _pending(ids.get(wanted.lake), az), ()),
+        pending=asked("pending", lambda: _pending([ids[name] for name in wanted.approving if name in ids], az), ()),
         paths=asked("paths", lambda: {host: path(host) for host in _hosts(wanted, ids, az)}, {}),
         metastores=asked("metastores", lambda: _metastores(wanted, az), {}),
         unknown=unknown,
@@ -136,12 +141,12 @@ def _json(az: Az, *words: str) -> Any:
 
 
 def _resources(wanted: Wanted, az: Az) -> dict[str, str]:
-    """Return the ids of the resources of our group by name; a group that does not exist has none."""
-    found = _json(az, "resource", "list", "--subscription", wanted.subscription_id, "--location", wanted.region)
+    """Return the ids of the resources of our groups by name; a group that does not exist has none."""
     return {
         str(one["name"]): str(one["id"])
-        for one in found
-        if str(one.get("resourceGroup", "")).lower() == wanted.group.lower()
+        for subscription, groups in wanted.groups.items()
+        for one in _json(az, "resource", "list", "--subscription", subscription)
+        if str(one.get("resourceGroup", "")).lower() in groups
     }
 
 
@@ -151,6 +156,16 @@ def _roles(wanted: Wanted, az: Az, user: str) -> frozenset[str]:
         "--scope", f"/subscriptions/{wanted.subscription_id}",
     )  # fmt: skip
     return frozenset(str(one["roleDefinitionName"]) for one in found)
+
+
+def _directory_roles(az: Az) -> frozenset[str]:
+    """Return the roles in Entra of the person who is signed in.
+
+    Source: https://learn.microsoft.com/en-us/graph/api/user-list-transitivememberof
+    """
+    found = _json(az, "rest", "--method", "get", "--url", f"{GRAPH}/me/transitiveMemberOf")
+    kind = "#microsoft.graph.directoryRole"
+    return frozenset(str(one["displayName"]) for one in found["value"] if one.get("@odata.type") == kind)
 
 
 def _registered(wanted: Wanted, az: Az) -> frozenset[str]:
@@ -187,18 +202,18 @@ def _quotas(wanted: Wanted, az: Az) -> dict[str, Quota]:
     }
 
 
-def _pending(lake: str | None, az: Az) -> tuple[str, ...]:
-    if lake is None:
-        return ()
-    found = _json(az, "network", "private-endpoint-connection", "list", "--id", lake)
+def _pending(storages: Iterable[str], az: Az) -> tuple[str, ...]:
     return tuple(
-        str(one["id"]) for one in found if one["properties"]["privateLinkServiceConnectionState"]["status"] == "Pending"
+        str(one["id"])
+        for storage in storages
+        for one in _json(az, "network", "private-endpoint-connection", "list", "--id", storage)
+        if one["properties"]["privateLinkServiceConnectionState"]["status"] == "Pending"
     )
 
 
 def _hosts(wanted: Wanted, ids: Mapping[str, str], az: Az) -> tuple[str, ...]:
-    """Return the hosts of the workspace and the vault, as far as they exist."""
-    hosts = []
+    """Return the hosts of the state, the workspace and the vault, as far as they exist."""
+    hosts = [wanted.state_host] if wanted.state in ids else []
     for name, property_ in ((wanted.workspace, "workspaceUrl"), (wanted.vault, "vaultUri")):
         if name in ids:
             address = str(_json(az, "resource", "show", "--ids", ids[name])["properties"][property_])

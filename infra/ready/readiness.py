@@ -12,6 +12,11 @@ ADMINISTRATORS = ("Owner",)
 """Azure roles of a person who bootstraps: it creates the state's storage and gives the identities their roles."""
 TOGETHER = ("Contributor", ("User Access Administrator", "Role Based Access Control Administrator"))
 """Roles that do it together."""
+GIVE_GRAPH_ROLES = frozenset({"Privileged Role Administrator", "Global Administrator"})
+"""Roles in Entra of a person who gives an application roles of Microsoft Graph.
+
+Source: https://learn.microsoft.com/en-us/entra/identity/enterprise-apps/grant-admin-consent
+"""
 ALL_CORES = "cores"
 """The quota of a region over all families."""
 
@@ -44,6 +49,7 @@ def readiness(wanted: Wanted, held: Present, steps: Sequence[SetupStep]) -> tupl
     """
     return (
         *_signed_in(wanted, held),
+        *_in_entra(held, steps),
         *_registered(wanted, held),
         *_names(wanted, held),
         *_machines(wanted, held),
@@ -76,6 +82,25 @@ def _signed_in(wanted: Wanted, held: Present) -> Iterator[Answer]:
     )
 
 
+def _in_entra(held: Present, steps: Sequence[SetupStep]) -> Iterator[Answer]:
+    """Yield whether the person may give the roles of Microsoft Graph that are still to be given; nothing once they are."""
+    if not any("Microsoft Graph" in step.what for step in steps):
+        return
+    need = f"a role of {held.user} in Entra, to give roles of Microsoft Graph"
+    if "directory_roles" in held.unknown:
+        yield _unknown(need, held.unknown["directory_roles"])
+        return
+    enough = bool(held.directory_roles & GIVE_GRAPH_ROLES)
+    yield Answer(
+        need=need,
+        standing=Readiness.READY if enough else Readiness.MISSING,
+        found=", ".join(sorted(held.directory_roles)) or "no role",
+        remedy=""
+        if enough
+        else "have the identity team make you Privileged Role Administrator, or do that step of devops",
+    )
+
+
 def _registered(wanted: Wanted, held: Present) -> Iterator[Answer]:
     for namespace in wanted.namespaces:
         need = f"the resource provider {namespace}"
@@ -103,7 +128,9 @@ def _names(wanted: Wanted, held: Present) -> Iterator[Answer]:
                 need=need,
                 standing=Readiness.MISSING,
                 found="somebody else has it, or it was deleted and can still be recovered",
-                remedy="choose another organisation in account.yaml, or recover what has the name and import it",
+                remedy=f"choose another state.storage_account in {wanted.environment}.yaml"
+                if one.name == wanted.state
+                else "choose another organisation in account.yaml, or recover what has the name and import it",
             )
         else:
             yield Answer(need=need, standing=Readiness.READY, found="ours" if one.name in held.taken else "free")
@@ -179,7 +206,7 @@ def _metastore(wanted: Wanted, held: Present) -> Iterator[Answer]:
 
 
 def _approvals(wanted: Wanted, held: Present) -> Iterator[Answer]:
-    need = f"approved private endpoints of the lake {wanted.lake}"
+    need = f"approved private endpoints of the storage {' and '.join(wanted.approving)}"
     if "pending" in held.unknown:
         yield _unknown(need, held.unknown["pending"])
     for connection in held.pending:
@@ -196,7 +223,7 @@ def _approvals(wanted: Wanted, held: Present) -> Iterator[Answer]:
 def _paths(wanted: Wanted, held: Present) -> Iterator[Answer]:
     if "paths" in held.unknown:
         yield _unknown("a way from this machine to the workspace and the vault", held.unknown["paths"])
-    elif not held.paths:
+    elif not {*held.paths} - {wanted.state_host}:
         yield Answer(
             need="a way from this machine to the workspace and the vault",
             standing=Readiness.UNKNOWN,
@@ -208,8 +235,14 @@ def _paths(wanted: Wanted, held: Present) -> Iterator[Answer]:
             need=f"a way from this machine to {host}",
             standing=Readiness.MISSING if wrong else Readiness.READY,
             found=wrong or "port 443 answers",
-            remedy="run this where the environment's network and its private DNS zones are reached" if wrong else "",
+            remedy=_way(wanted, host) if wrong else "",
         )
+
+
+def _way(wanted: Wanted, host: str) -> str:
+    if host == wanted.state_host:
+        return f"name the range of this machine in state.allowed_ip_ranges of {wanted.environment}.yaml, or its endpoint_subnet"
+    return "run this where the environment's network and its private DNS zones are reached"
 
 
 def _pipelines(steps: Sequence[SetupStep]) -> Iterator[Answer]:

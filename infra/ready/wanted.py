@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from infra.config.loading import Settings
 from infra.config.model import EnvironmentSettings
@@ -58,8 +59,14 @@ class Wanted:
         Names that are ours or free.
     machines
         Machine type to the most machines of it that run at once: a pool at its capacity, or the largest cluster.
-    group, workspace, vault, lake
-        Names of the resource group and of what in it is reached over a private address, or approves endpoints.
+    groups
+        Our resource groups by subscription, in small letters: what has one of `names` there is ours.
+    workspace, vault
+        Names of what is reached over a private address.
+    state
+        Name of the storage account of the state; empty if it is on the local disk.
+    approving
+        Names of the storage accounts that approve private endpoints: the lake, and the workspace's own storage.
     metastore_id
         Of an existing metastore that the settings name; None where one is created.
     """
@@ -72,12 +79,18 @@ class Wanted:
     namespaces: tuple[str, ...]
     names: tuple[GlobalName, ...]
     machines: Mapping[str, int]
-    group: str
+    groups: Mapping[str, frozenset[str]]
     workspace: str
     vault: str
-    lake: str
+    state: str
+    approving: tuple[str, ...]
     metastore_id: str | None
     metastore_region: str
+
+    @property
+    def state_host(self) -> str:
+        """The host that the state is read from; empty without one."""
+        return f"{self.state}.blob.core.windows.net" if self.state else ""
 
 
 def wanted(settings: Settings, environment: str, stacks: Iterable[Stack]) -> Wanted:
@@ -96,6 +109,10 @@ def wanted(settings: Settings, environment: str, stacks: Iterable[Stack]) -> Wan
         for resource in stack.resources.values()
         if not resource.is_data and resource.type.startswith("azurerm_")
     ]
+    workspace = _one(own, "azurerm_databricks_workspace")
+    storages = (_name_of(own, "azurerm_storage_account"), str(workspace["custom_parameters"]["storage_account_name"]))
+    kept = (stated.state.storage_account,) if stated.state else ()
+    groups = {_name_of(own, "azurerm_resource_group"), str(workspace["managed_resource_group_name"])}
     return Wanted(
         environment=environment,
         tenant_id=settings.account.entra_tenant_id,
@@ -107,12 +124,14 @@ def wanted(settings: Settings, environment: str, stacks: Iterable[Stack]) -> Wan
             GlobalName(kind=GLOBAL_NAMES[resource.type], name=str(resource.arguments["name"]))
             for resource in own
             if resource.type in GLOBAL_NAMES
-        ),
+        )
+        + tuple(GlobalName(kind="storage account", name=name) for name in (storages[1], *kept)),
         machines=_machines(stated),
-        group=_name_of(own, "azurerm_resource_group"),
-        workspace=_name_of(own, "azurerm_databricks_workspace"),
+        groups=_groups(stated, groups),
+        workspace=str(workspace["name"]),
         vault=_name_of(own, "azurerm_key_vault"),
-        lake=_name_of(own, "azurerm_storage_account"),
+        state="".join(kept),
+        approving=storages,
         metastore_id=settings.account.metastore.id,
         metastore_region=settings.account.metastore.region,
     )
@@ -122,8 +141,21 @@ def _namespace(type_: str) -> str:
     return next(namespace for beginning, namespace in NAMESPACES.items() if type_.startswith(beginning))
 
 
+def _one(resources: Iterable[Resource], type_: str) -> Mapping[str, Any]:
+    return next(resource.arguments for resource in resources if resource.type == type_)
+
+
 def _name_of(resources: Iterable[Resource], type_: str) -> str:
-    return next(str(resource.arguments["name"]) for resource in resources if resource.type == type_)
+    return str(_one(resources, type_)["name"])
+
+
+def _groups(stated: EnvironmentSettings, own: set[str]) -> Mapping[str, frozenset[str]]:
+    """Return our groups by subscription; the state may be in another one."""
+    found = {stated.subscription_id: frozenset(name.lower() for name in own)}
+    if stated.state is not None:
+        place = stated.state.subscription_id
+        found[place] = found.get(place, frozenset()) | {stated.state.resource_group.lower()}
+    return found
 
 
 def _machines(stated: EnvironmentSettings) -> Mapping[str, int]:

@@ -4,7 +4,7 @@ import pytest
 
 from infra.azure_pipelines.played import Scenario, StageRun, commands_of, published
 from infra.azure_pipelines.runs import play
-from infra.azure_pipelines.shape import RunError
+from infra.azure_pipelines.shape import RunError, command_of, every_job, steps_of
 from tests.azuredevops.conftest import Pipelines
 from tests.azuredevops.scenarios import EVERYTHING, jobs, main_after, ran, release, texts
 from tests.azuredevops.test_pipeline_interpreter import results, stages
@@ -141,7 +141,7 @@ def test_a_refused_release_runs_no_job_and_leaves_no_mark(pipelines: Pipelines) 
 
 
 def test_a_release_that_is_cancelled_during_its_apply_proves_and_marks_nothing(pipelines: Pipelines) -> None:
-    """The step that applies is asked to end, and the jobs after it do not start."""
+    """The step that applies goes on to its end, whatever serves the job, and the jobs after it do not start."""
     played = release(pipelines, cancelled_in="prod.apply.Apply plan $(planSha256)")
     assert jobs(played["prod"]) == {
         "apply": "Canceled",
@@ -149,4 +149,40 @@ def test_a_release_that_is_cancelled_during_its_apply_proves_and_marks_nothing(p
         "go_back": "Skipped",
         "released": "Skipped",
     }
-    assert played["prod"].jobs["apply"].steps[-1].stopped
+    assert played["prod"].jobs["apply"].steps[-1].title.startswith("Apply plan")
+    assert not played["prod"].jobs["apply"].steps[-1].stopped
+
+
+@pytest.mark.parametrize("step", ["Hold the wheel to its hash", "Let what follows end by itself"])
+def test_a_release_that_is_cancelled_or_fails_before_its_apply_does_not_begin_it(
+    pipelines: Pipelines, step: str
+) -> None:
+    """What goes on in a cancelled run has begun before."""
+    for played in (
+        release(pipelines, cancelled_in=f"prod.apply.{step}"),
+        release(pipelines, failing=(f"prod.apply.{step}",)),
+    ):
+        assert "infra apply prod" not in texts(played, "prod")
+
+
+FINISHES = "and(not(failed()), eq(variables['mayFinish'], 'yes'))"
+CHANGES = ("infra apply", "infra rollback", "infra branch", "deploy.sh")
+
+
+def test_every_step_that_changes_an_environment_ends_by_itself_in_a_cancelled_run(pipelines: Pipelines) -> None:
+    """Its condition goes on to hold, and its job waits as long as it may take; no other step with an identity does."""
+    found = set()
+    for name, pipeline in pipelines.items():
+        for where, _, job in every_job(pipeline):
+            for step in (step for step in steps_of(job) if step.get("task") == "AzureCLI@2"):
+                changes = any(command in command_of(step) for command in CHANGES)
+                assert (step.get("condition") == FINISHES) is changes, (name, where)
+                if changes:
+                    assert job["cancelTimeoutInMinutes"] == job["timeoutInMinutes"], (name, where)
+                    found.add((name, where))
+    assert {where for name, where in found if name in ("release", "nightly")} == {
+        "prod.apply",
+        "prod.go_back",
+        "branches.remove",
+    }
+    assert len(found) > 10

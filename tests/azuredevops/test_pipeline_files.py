@@ -171,7 +171,7 @@ def test_every_downloaded_artifact_was_published_before(pipelines: Pipelines) ->
 def test_an_artifact_of_another_run_comes_from_main_or_from_a_release(pipelines: Pipelines) -> None:
     """Such a download names the pipeline, its branch and its tags, so that no run of another branch is used."""
     of_main = ("main", "latestFromBranch", "refs/heads/main")
-    tried = (*of_main, "commit-$(Build.SourceVersion)")
+    tried = (*of_main, "commit-$(tried)")
     found = {
         (name, artifact): tuple(
             inputs.get(key) for key in ("definition", "buildVersionToDownload", "branchName", "tags")

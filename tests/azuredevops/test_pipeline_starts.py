@@ -40,7 +40,7 @@ def test_main_starts_for_no_other_branch_and_for_no_tag(pipelines: Pipelines) ->
 
 def test_a_release_starts_for_a_version_tag_and_for_nothing_else(pipelines: Pipelines) -> None:
     """A branch of the same name and another tag do not start it, and only `nightly` has a schedule."""
-    starts = [ref for ref in ("refs/tags/v1.4", "refs/tags/try", "refs/heads/v1.4", "refs/heads/main")
+    starts = [ref for ref in ("refs/tags/v1.4", "refs/tags/try", "refs/tags/product/v0.2.0", "refs/heads/v1.4", "refs/heads/main")
               if started_by_push(pipelines["release"], ref, ["ml/gate/decision.py"])]  # fmt: skip
     assert starts == ["refs/tags/v1.4"]
     assert [name for name in pipelines if schedules(pipelines[name], "main")] == ["nightly"]

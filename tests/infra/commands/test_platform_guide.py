@@ -40,6 +40,16 @@ def test_every_command_of_ours_is_accepted_with_its_options(line: str) -> None:
     parsed(PROGRAM, words[3:])
 
 
+def test_what_talks_to_a_workspace_is_told_which_one(estate: Mapping[str, Stack]) -> None:
+    """Before each such command its address is set, which is an output of the platform that the guide names."""
+    talking = [text for kind, text in BLOCKS if kind == "bash" and "--remote" in text]
+    assert talking
+    for text in talking:
+        assert "export DATABRICKS_HOST=WORKSPACE_URL" in text.partition("--remote")[0]
+    assert "`workspace_url`" in GUIDE
+    assert "workspace_url" in estate["dev-platform"].outputs
+
+
 @pytest.fixture(scope="module")
 def first_connected(settings: Settings, release: Release) -> Mapping[str, Stack]:
     """Every stack after the fifth step of the guide: account and dev have a place for their state, no other has."""

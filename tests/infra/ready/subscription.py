@@ -21,13 +21,16 @@ class Subscription:
         self.fails: set[str] = set()
         self.tenant = wanted.tenant_id
         self.roles = ["Owner"]
+        self.directory_roles = ["Directory Readers"]
         self.namespaces = {*wanted.namespaces, "Microsoft.Web"}
         self.foreign_names: set[str] = set()
         self.resources: dict[str, dict[str, Any]] = {
             wanted.workspace: {"workspaceUrl": "127.0.0.1"}, wanted.vault: {"vaultUri": "https://127.0.0.1/"},
-            wanted.lake: {},
+            **{name: {} for name in wanted.approving},
         }  # fmt: skip
         self.machines = {name: [] for name in wanted.machines}
+        self.group = min(wanted.groups[wanted.subscription_id])
+        self.others = {"other": "rg-other"}
         self.limit = 1_000
         self.connections = {"own": "Approved"}
         self.metastores: list[dict[str, str]] = []
@@ -36,7 +39,8 @@ class Subscription:
         """Answer one call of ``az``."""
         self.asked.append(tuple(words))
         options = {words[i]: words[i + 1] for i in range(len(words) - 1) if words[i].startswith("--")}
-        kind = "metastores" if options.get("--url", "").endswith("/metastores") else " ".join(words[:2])
+        asked = options.get("--url", "").rpartition("/")[2]
+        kind = asked if asked in ("metastores", "transitiveMemberOf") else " ".join(words[:2])
         if kind in self.fails:
             raise LedgerError(f"az {kind} failed: (AuthorizationFailed) no authorization to perform the action")
         answer = self._answer(kind, options, words)
@@ -52,8 +56,10 @@ class Subscription:
                 {"namespace": name, "registrationState": "Registered"} for name in sorted(self.namespaces)
             ] + [{"namespace": "Microsoft.Quantum", "registrationState": "NotRegistered"}],
             "resource list": lambda: [
-                {"name": name, "id": self._id(name), "resourceGroup": self.wanted.group.upper()} for name in self.resources
-            ] + [{"name": "other", "id": "/other", "resourceGroup": "rg-other"}],
+                {"name": name, "id": self._id(name), "resourceGroup": self.group.upper()} for name in self.resources
+            ] + [
+                {"name": name, "id": f"/{group}/{name}", "resourceGroup": group} for name, group in self.others.items()
+            ],
             "resource show": lambda: {"properties": self.resources[options["--ids"].rpartition("/")[2]]},
             "storage account": lambda: {"nameAvailable": options["--name"] not in self.foreign_names},
             "keyvault check-name": lambda: {"nameAvailable": options["--name"] not in self.foreign_names},
@@ -68,11 +74,14 @@ class Subscription:
                 for name, status in self.connections.items()
             ],
             "metastores": lambda: {"metastores": self.metastores},
+            "transitiveMemberOf": lambda: {"value": [
+                {"@odata.type": "#microsoft.graph.directoryRole", "displayName": role} for role in self.directory_roles
+            ] + [{"@odata.type": "#microsoft.graph.group", "displayName": "Global Administrator"}]},
         }  # fmt: skip
         return answers[kind]() if kind in answers else None
 
     def _id(self, name: str) -> str:
-        return f"/subscriptions/{self.wanted.subscription_id}/resourceGroups/{self.wanted.group}/providers/x/{name}"
+        return f"/subscriptions/{self.wanted.subscription_id}/resourceGroups/{self.group}/providers/x/{name}"
 
     def _skus(self, size: str) -> list[dict[str, Any]]:
         if size not in self.machines:

@@ -10,6 +10,7 @@ from infra.commands import ready
 from infra.commands.devops import set_up
 from infra.commands.ready import answers, report
 from infra.config.loading import Settings
+from infra.config.model import StateStorage
 from infra.devops.desired_state import desired_state
 from infra.ready import held
 from infra.ready.held import way_to
@@ -64,8 +65,13 @@ def _unregistered(sub: Subscription) -> None:
 
 
 def _foreign_lake(sub: Subscription) -> None:
-    del sub.resources[sub.wanted.lake]
-    sub.foreign_names = {sub.wanted.lake}
+    del sub.resources[sub.wanted.approving[0]]
+    sub.foreign_names = {sub.wanted.approving[0]}
+
+
+def _foreign_workspace_storage(sub: Subscription) -> None:
+    del sub.resources[sub.wanted.approving[1]]
+    sub.foreign_names = {sub.wanted.approving[1]}
 
 
 def _restricted(sub: Subscription) -> None:
@@ -95,6 +101,7 @@ LACKS: Mapping[str, tuple[Callable[[Subscription], None], str, str]] = {
     "a role too few": (_reader, "Contributor", "have an Owner of the subscription give Owner, or Contributor and User"),
     "a resource provider": (_unregistered, "not registered", "az provider register --namespace Microsoft.KeyVault"),
     "a name that is taken": (_foreign_lake, "somebody else has it", "choose another organisation in account.yaml"),
+    "the name of the workspace's own storage": (_foreign_workspace_storage, "somebody else has it", "choose another organisation"),
     "a restricted machine": (_restricted, "restricted: NotAvailableForSubscription", "name another node_type"),
     "a machine that is not offered": (_not_offered, "not offered in this region", "name another node_type in staging.yaml"),
     "a quota": (_small_quota, "10 of 20 are free", "request a higher quota"),
@@ -116,6 +123,64 @@ def test_what_is_missing_is_named_with_what_was_found_and_the_remedy(
     assert said[0] == first[0]
     assert any(found in line for line in first), first
     assert any(line.startswith(f"         {remedy}") for line in said), said
+
+
+STATE = StateStorage(
+    subscription_id="11111111-0000-4000-8000-000000000001", resource_group="rg-state", storage_account="stmrdstate",
+    container="terraform", allowed_ip_ranges=("203.0.113.0/24",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("taken", "standing", "found"),
+    [(set(), Readiness.READY, "free"), ({"stmrdstate"}, Readiness.MISSING, "somebody else has it")],
+)
+def test_the_name_of_the_state_is_asked_for_before_it_is_created(
+    taken: set[str], standing: Readiness, found: str, settings: Settings, subscription: Subscription
+) -> None:
+    """In all of Azure, as that of every storage account; the remedy is another name in the settings."""
+    subscription.foreign_names = taken
+    (one,) = [
+        one
+        for one in answers(with_state(settings), "staging", subscription)
+        if one.need.startswith("the name stmrdstate")
+    ]
+    assert (one.standing, one.found.partition(",")[0]) == (standing, found)
+    assert ("another state.storage_account in staging.yaml" in one.remedy) is bool(taken)
+
+
+@pytest.mark.parametrize(
+    ("roles", "standing"),
+    [(["Directory Readers"], Readiness.MISSING), (["Privileged Role Administrator"], Readiness.READY)],
+)
+def test_who_has_roles_of_graph_to_give_needs_a_role_in_entra(
+    roles: list[str], standing: Readiness, settings: Settings, subscription: Subscription
+) -> None:
+    """A group of that name is none; once everything is given, nobody is asked for it."""
+    subscription.directory_roles = roles
+    assert not [one for one in answers(settings, "staging", subscription) if "in Entra" in one.need]
+    subscription.organisation.graph_roles.clear()
+    (one,) = [one for one in answers(settings, "staging", subscription) if "in Entra" in one.need]
+    assert (one.standing, one.found) == (standing, roles[0])
+    assert bool(one.remedy) is (standing is Readiness.MISSING)
+
+
+def test_a_state_that_exists_is_ours_and_has_to_be_reached(
+    settings: Settings, subscription: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its group, which may be of another subscription; who does not reach it can plan nothing."""
+    subscription.others["stmrdstate"] = "rg-state"
+    monkeypatch.setattr(ready, "way_to", lambda host: "no connection" if host.startswith("stmrdstate.") else "")
+    found = {one.need: one for one in answers(with_state(settings), "staging", subscription)}
+    assert found["the name stmrdstate of a storage account"].found == "ours"
+    way = found["a way from this machine to stmrdstate.blob.core.windows.net"]
+    assert (way.standing, "state.allowed_ip_ranges of staging.yaml" in way.remedy) == (Readiness.MISSING, True)
+
+
+def with_state(settings: Settings) -> Settings:
+    """The settings with a place of staging's state in a subscription of its own."""
+    staging = settings.environments["staging"].model_copy(update={"state": STATE})
+    return replace(settings, environments={**settings.environments, "staging": staging})
 
 
 def test_an_existing_metastore_is_found_before_a_second_one_is_refused(
@@ -153,7 +218,7 @@ def test_a_question_that_is_refused_is_unknown_and_stops_no_other(
     """Exit code 3: nothing is known to be missing."""
     subscription.fails = {question}
     if question == "storage account":
-        del subscription.resources[subscription.wanted.lake]  # what is ours is not asked for
+        del subscription.resources[subscription.wanted.approving[0]]  # what is ours is not asked for
     found = answers(settings, "staging", subscription)
     assert any(one.standing is Readiness.UNKNOWN and "no authorization" in one.found for one in found)
     assert len(found) > 15

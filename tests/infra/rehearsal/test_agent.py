@@ -1,5 +1,6 @@
 """The agent carries the steps of a pipeline out as Azure DevOps would: outputs, artifacts, identities, failures."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from infra.azure_pipelines.played import Scenario, StageRun
 from infra.azure_pipelines.runs import play
 from infra.azure_pipelines.templates import expand
+from infra.build.release import ROOT
 from infra.rehearsal.agent import Agent, Done, PipelineRun
 
 PIPELINE = """
@@ -55,6 +57,18 @@ stages:
                     inlineScript: test "$WHO" = prod && test $(word) = text && grep Linux taken/kept-1/file
                 - bash: test -z "$WHO"
                   displayName: Nobody
+"""
+
+TAKING = """
+stages:
+  - stage: review
+    jobs:
+      - job: plan
+        steps:
+          - checkout: self
+            clean: true
+          - template: {template}
+            parameters: {{artifact: plan-prod, path: build/plan, run: tried}}
 """
 
 
@@ -149,3 +163,35 @@ def test_a_request_to_the_service_is_not_sent(played: Callable[..., object]) -> 
     stages, _, steps = played(text)  # type: ignore[misc] # as the fixture returns it
     assert stages["prod"].result == "Succeeded"
     assert "Nobody" not in [step.what for step in steps]
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_tag_of_either_kind_takes_what_main_has_tried(tree: Path, tmp_path: Path, annotated: bool) -> None:
+    """Also where the service names the object of an annotated tag as the version: what is checked out is its commit."""
+    folder = tree / ".azuredevops"
+    shutil.copytree(ROOT / ".azuredevops", folder)
+    git(tree, "add", ".azuredevops")
+    git(tree, "commit", "-qm", "The pipelines")
+    git(tree, "tag", *(("--annotate", "--message", "Version 1.4") if annotated else ()), "v1.4")
+    commit, version = git(tree, "rev-parse", "HEAD"), git(tree, "rev-parse", "v1.4")
+    assert (commit != version) is annotated
+    main = PipelineRun(pipeline="main", commit=commit, artifacts=tmp_path / "tried", tags={f"commit-{commit}"})
+    (main.artifacts / "plan-prod-1").mkdir(parents=True)
+    (main.artifacts / "plan-prod-1" / "manifest").write_text("the plan")
+    (tmp_path / "release.yml").write_text(TAKING.format(template=folder / "templates" / "take.yml"))
+    steps: list[Done] = []
+    agent = Agent(
+        tree=tree, run=PipelineRun(pipeline="release", commit=version, artifacts=tmp_path / "own"), earlier=[main],
+        logs=tmp_path, noted=steps.append, approved=lambda _stage, _where: True, signed_in=lambda name: (name, {}),
+    )  # fmt: skip
+    given = {"Build.SourceVersion": version, "System.TeamProjectId": "p"}
+    stages = play(expand(tmp_path / "release.yml"), Scenario(variables=given), agent)
+    assert stages["review"].result == "Succeeded"
+    assert (tree / "build" / "plan" / "manifest").read_text() == "the plan"
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git as somebody in a folder and return what it printed."""
+    own = ("-c", "user.name=a", "-c", "user.email=a@b")
+    done = subprocess.run(["git", *own, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,11 +1,16 @@
 """A company's copy of an earlier release, with settings and a use case of its own, takes this release by a plain merge."""
 
 import json
+import shlex
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+
+from infra.commands.review.judge import last_release
+from infra.config import pipeline_names
 
 ROOT = Path(__file__).parents[3]
 EARLIER = 20
@@ -36,6 +41,26 @@ def addresses(folder: Path) -> set[str]:
         declared = json.loads(file.read_text(encoding="utf-8")).get("resource", {})
         found |= {f"{file.parent.name} {kind}.{name}" for kind in HOLDS_DATA for name in declared.get(kind, {})}
     return found
+
+
+def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tmp_path: Path) -> None:
+    """The documented lines, in a copy whose owner then pushes every tag that he has: none is a release tag."""
+    product, copy, origin = tmp_path / "product", tmp_path / "copy", tmp_path / "origin"
+    for folder in (product, copy):
+        git(tmp_path, "init", "-q", str(folder))
+    git(product, "commit", "-q", "--allow-empty", "-m", "A version")
+    git(product, "tag", "--annotate", "--message", "Version 0.2.0", "v0.2.0")
+    git(tmp_path, "init", "-q", "--bare", str(origin))
+    git(copy, "remote", "add", "origin", str(origin))
+    lines = (ROOT / "docs" / "forks.md").read_text(encoding="utf-8").split("```bash\n")[1].splitlines()
+    for line in [line for line in lines if line.startswith("git ")]:
+        git(copy, *shlex.split(line.replace("ADDRESS", str(product)))[1:])
+    git(copy, "fetch", "-q", "product")
+    git(copy, "push", "-q", "--tags", "origin", "HEAD")
+    pushed = git(origin, "tag", "--list").split()
+    assert pushed == ["product/v0.2.0"]
+    assert not [tag for tag in pushed if fnmatch(f"refs/tags/{tag}", pipeline_names.RELEASE_TAGS)]
+    assert last_release(copy / "none", copy) is None
 
 
 @pytest.mark.proof
