@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 ROOT = Path(__file__).parents[3]
 EARLIER = 20
@@ -38,9 +39,18 @@ def addresses(folder: Path) -> set[str]:
     return found
 
 
+def rows(folder: Path) -> dict[str, int]:
+    """Return the rows of each table of the copy's environment."""
+    tables = folder / "lakehouse" / "dev" / "tables"
+    return {
+        f"{log.parents[1].name}.{log.parent.name}": DeltaTable(str(log.parent)).to_pyarrow_dataset().count_rows()
+        for log in tables.glob("*/*/_delta_log")
+    }
+
+
 @pytest.mark.proof
 def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_path: Path) -> None:
-    """No conflict, no file of its own is changed, and what holds data keeps its addresses, so no plan destroys it."""
+    """No conflict, no file of its own is changed, and what holds data keeps its addresses, so no plan destroys it; tables that it has filled go on with this release."""
     fork = tmp_path / "fork"
     git(tmp_path, "clone", "-q", str(ROOT), str(fork))
     line = git(fork, "rev-list", "--first-parent", "HEAD").split()
@@ -55,6 +65,9 @@ def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_p
     git(fork, "add", "-A")
     git(fork, "commit", "-qm", "Our settings and our use case")
     before = addresses(fork)
+    lived = ("pipelines", "run", "air_time.features", "--env", "dev", "--param")
+    python(fork, *lived, "until=2013-01-10")
+    stored = rows(fork)
     assert any("late_departures" in address for address in before)
     own = git(fork, "diff", "--name-only", "HEAD~1").split()
     git(fork, "merge", "-q", "--no-edit", line[0])
@@ -63,3 +76,7 @@ def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_p
     assert theirs == ""
     python(fork, "pipelines", "check", "late_departures")
     assert before - addresses(fork) == set()
+    python(fork, *lived, "until=2013-01-15")
+    kept = rows(fork)
+    assert {table: kept.get(table, 0) >= number for table, number in stored.items()} == dict.fromkeys(stored, True)
+    assert sum(kept.values()) > sum(stored.values()) > 0
