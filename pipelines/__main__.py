@@ -18,46 +18,57 @@ from typing import NoReturn
 from pipelines.command_line.agent_output import print_plainly
 from pipelines.command_line.program import Command, Program, end_process, run_program
 
-
-def _command(name: str, help_line: str) -> Command:
-    return Command(module=f"pipelines.commands.{name}", help=help_line)
-
-
+_TOPICS = {
+    "Declare": {
+        "new": "make the folder of a new use case from templates",
+        "check": "check what use cases declare, the code that they name included",
+        "list": "list the declared jobs, their tasks and parameters",
+    },
+    "Run jobs": {
+        "run": "run a job",
+        "first-run": "run the jobs of a new environment once, in the right order",
+        "task": "run one task of a job",
+        "backfill": "read a window of the sources again and bring up to date what depends on it",
+        "integration": "run every job on a window of the data, check what it wrote, clean up",
+    },
+    "Look": {
+        "status": "show champions, last runs and findings of an environment",
+        "ui": "serve one page for all environments, with MLflow's own, on this machine",
+        "report": "write what happened, and why, as one HTML file",
+        "assets": "show tables and models: owner, keys, writers, readers, versions",
+        "features": "show the feature tables that use cases share: owner, key, freshness, readers",
+        "alerts": "list every alert: its words, how urgent it is, whose, and the first command",
+        "explain": "say by how much each input moved the score of a request",
+    },
+    "Move and serve models": {
+        "promote": "copy a model to the next environment and promote it there if it is better",
+        "rollback": "give the alias champion back to the previous champion",
+        "reproduce": "train a version again and compare the metrics",
+        "serve": "answer requests in real time with the champion, on this machine",
+    },
+    "Pause, repair and keep": {
+        "schedules": "pause the schedules of a deployed environment at once, or resume them",
+        "doctor": "find what killed processes left behind, and repair it",
+        "backup": "copy all local environments into a folder with checksums",
+        "restore": "bring a backup of the local environments back",
+        "branch": "list the branches of use cases in a local environment, or remove one",
+        "smoke": "prove that a deployed environment is what was released",
+    },
+}
+BARE = {"list": "pipelines.commands.job_tables:print_jobs"}
 COMMANDS = {
-    "new": _command("new", "make the folder of a new use case from templates"),
-    "check": _command("check", "check what use cases declare, the code that they name included"),
-    "list": Command(
-        module="pipelines.commands.list",
-        help="list the declared jobs, their tasks and parameters",
-        bare="pipelines.commands.job_tables:print_jobs",
-    ),
-    "run": _command("run", "run a job"),
-    "first-run": _command("first_run", "run the jobs of a new environment once, in the right order"),
-    "task": _command("task", "run one task of a job"),
-    "status": _command("status", "show champions, last runs and findings of an environment"),
-    "alerts": _command("alerts", "list every alert: its words, how urgent it is, whose, and the first command"),
-    "schedules": _command("schedules", "pause the schedules of a deployed environment at once, or resume them"),
-    "assets": _command("assets", "show tables and models: owner, keys, writers, readers, versions"),
-    "features": _command("features", "show the feature tables that use cases share: owner, key, freshness, readers"),
-    "branch": _command("branch", "list the branches of use cases in a local environment, or remove one"),
-    "backfill": _command("backfill", "read a window of the sources again and bring up to date what depends on it"),
-    "ui": _command("ui", "serve one page for all environments, with MLflow's own, on this machine"),
-    "report": _command("report", "write what happened, and why, as one HTML file"),
-    "promote": _command("promote", "copy a model to the next environment and promote it there if it is better"),
-    "rollback": _command("rollback", "give the alias champion back to the previous champion"),
-    "reproduce": _command("reproduce", "train a version again and compare the metrics"),
-    "serve": _command("serve", "answer requests in real time with the champion, on this machine"),
-    "explain": _command("explain", "say by how much each input moved the score of a request"),
-    "doctor": _command("doctor", "find what killed processes left behind, and repair it"),
-    "backup": _command("backup", "copy all local environments into a folder with checksums"),
-    "restore": _command("restore", "bring a backup of the local environments back"),
-    "integration": _command("integration", "run every job on a window of the data, check what it wrote, clean up"),
-    "smoke": _command("smoke", "prove that a deployed environment is what was released"),
+    name: Command(
+        module=f"pipelines.commands.{name.replace('-', '_')}", help=help_line, topic=topic, bare=BARE.get(name, "")
+    )
+    for topic, commands in _TOPICS.items()
+    for name, help_line in commands.items()
 }
 if importlib.util.find_spec("pipelines.demo"):
     # The demonstration is no part of the product: a company may delete its folder, and the command goes with it.
     COMMANDS["demo"] = Command(
-        module="pipelines.demo.command", help="run a year of flights in three environments and write a report"
+        module="pipelines.demo.command",
+        help="run a year of flights in three environments and write a report",
+        topic="See everything at once",
     )
 DESCRIPTION = (
     "Jobs, models and their environments: what data teams run on a laptop, and what deployed jobs run on a cluster."
@@ -93,7 +104,11 @@ def mlops() -> NoReturn:
     if has_infra and given[:1] == ["infra"]:
         program = replace(importlib.import_module("infra.__main__").PROGRAM, name="mlops infra")
         end_process(run_program(program, given[1:]))
-    infra = {"infra": Command(module="infra.__main__", help="synthesize, check, review and deploy the environments")}
+    infra = {
+        "infra": Command(
+            module="infra.__main__", topic="Environments", help="synthesize, check, review and deploy the environments"
+        )
+    }
     program = replace(PROGRAM, name="mlops", commands={**COMMANDS, **(infra if has_infra else {})})
     end_process(run_program(program, given))
 

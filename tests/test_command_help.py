@@ -3,6 +3,7 @@
 import importlib
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,27 @@ ALL = [
 def help_of(program: Program, name: str) -> str:
     """What a command says of itself before its options."""
     return importlib.import_module(program.commands[name].module).__doc__ or ""
+
+
+@pytest.mark.parametrize("program", [PIPELINES, INFRA], ids=["pipelines", "infra"])
+def test_the_help_of_a_program_lists_each_command_once_under_what_a_reader_wants(
+    program: Program, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No heading holds more than eight commands; each line is plain text, its help in one column for all headings."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run_program(program, ["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    width = max(map(len, program.commands))
+    heading, listed = "", {}
+    for line in lines:
+        if line and not line.startswith(" "):
+            heading = line.removesuffix(":")
+        for name, command in program.commands.items():
+            if line == f"  {name.ljust(width)}  {command.help}":
+                assert name not in listed
+                listed[name] = heading
+    assert listed == {name: command.topic for name, command in program.commands.items()}
+    assert max(Counter(listed.values()).values()) <= 8
 
 
 @pytest.mark.parametrize(("program", "name"), ALL)

@@ -21,16 +21,16 @@ from pipelines.declarations.registry import use_case
 from pipelines.online.publishing import publish
 from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.declared import scoring_function
+from pipelines.scoring.fastest import fastest
 from pipelines.scoring.function import ScoringFunction
+from pipelines.scoring.kept_libraries import KeptLibraries
 from pipelines.scoring.served import load_function
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
 from pipelines.serving.journal import Journal
-from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.limits import Limits
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.server import listening_socket, run_server
-from pipelines.serving.source import fastest
 from pipelines.serving.versions import Followed, Loaded
 
 DECLARED = use_case("flight_delay")

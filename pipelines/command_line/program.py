@@ -53,6 +53,8 @@ class Command:
         docstring is the command's help.
     help
         One line for the list of commands.
+    topic
+        Under which heading the help of the program lists it: what a reader wants to do, for example *Look*.
     bare
         ``MODULE:FUNCTION`` that is called where the command is given without arguments. Neither it nor its module needs the parser,
         whose import takes as long as a short command.
@@ -60,6 +62,7 @@ class Command:
 
     module: str
     help: str
+    topic: str
     bare: str = ""
 
 

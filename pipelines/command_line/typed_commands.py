@@ -103,9 +103,14 @@ class LazyGroup(QuickHelp, TyperGroup):
         return self._made[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 -- typer's interface
-        """Write names and help from the table, without importing a command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.help) for name, command in self._program.commands.items()])
+        """Write names and help from the table by topic, in one column, without importing a command."""
+        lines: dict[str, list[tuple[str, str]]] = {}
+        width = max(map(len, self._program.commands))
+        for name, command in self._program.commands.items():
+            lines.setdefault(command.topic, []).append((name.ljust(width), command.help))
+        for topic, commands in lines.items():
+            with formatter.section(topic):
+                formatter.write_dl(commands)
 
 
 def typed_command(name: str, module: ModuleType) -> TyperCommand:

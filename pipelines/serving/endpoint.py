@@ -16,10 +16,10 @@ from pipelines.execution.provenance import git_commit
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.online.local_postgres import local_postgres
+from pipelines.scoring.kept_libraries import KeptLibraries
 from pipelines.serving.answering import Answering
 from pipelines.serving.application import Application
 from pipelines.serving.journals import Journals
-from pipelines.serving.kept_libraries import KeptLibraries
 from pipelines.serving.limits import Limits
 from pipelines.serving.online_upkeep import OnlineUpkeep
 from pipelines.serving.rollout_keeping import opened_rollouts, rollout_facts

@@ -1,28 +1,17 @@
 """Versions of the registry, each loaded and tried on rows that were stored before it answers a request."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
-import pyarrow as pa
-from threadpoolctl import threadpool_limits
-
-from ml.models.prediction import predict
 from ml.spec.errors import LakehouseError
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout
 from pipelines.scoring.declared import scoring_function
+from pipelines.scoring.fastest import fastest
 from pipelines.scoring.function import ScoringFunction
-from pipelines.serving.compiled import compiled
-from pipelines.serving.kept_libraries import KeptLibraries
-from pipelines.serving.tree_library import NotCompiledError
+from pipelines.scoring.kept_libraries import KeptLibraries
 from pipelines.serving.versions import Loaded
-
-TRIED_ROWS = 2_000
-"""A version is tried on at most so many stored rows."""
-DISTURBED_ROWS = 50
-"""And on so many of them with each input missing in turn."""
+from pipelines.tasks.batch_model import stored_inputs
 
 
 class RefusedVersionError(LakehouseError):
@@ -78,70 +67,3 @@ class Registry:
             raise RefusedVersionError(
                 f"it takes {', '.join(absent)}, which the stored rows of this use case do not have."
             )
-
-
-def fastest(
-    fitted: Any,
-    function: ScoringFunction,
-    rows: pa.Table,
-    *,
-    digest: str | None = None,
-    kept: KeptLibraries | None = None,
-) -> tuple[Any, str]:
-    """Return what predicts fastest of what predicts the same on some rows, and in words what it is; it has predicted once.
-
-    Parameters
-    ----------
-    fitted
-        The estimator, from files with this digest.
-    rows
-        With the inputs of the function, none or more.
-    digest, kept
-        As `pipelines.serving.compiled.compiled` takes them.
-
-    Raises
-    ------
-    PredictionError
-        If the estimator fails on the rows.
-    """
-    inputs = rows.select(list(function.inputs))
-    frame = inputs.to_pandas()
-    with threadpool_limits(limits=1):  # the other processors are for who asks meanwhile
-        here = predict(fitted, frame, problem=function.problem)
-    if not len(frame):
-        return fitted, "the estimator itself (there are no stored rows to compare compiled trees on)"
-    try:
-        found = compiled(fitted, frame, digest=digest, kept=kept)
-    except NotCompiledError as reason:
-        return fitted, f"the estimator itself ({reason})"
-    there = predict(found, inputs, problem=function.problem)
-    if not np.array_equal(here, there):
-        differing = int(np.sum(here != there))
-        return fitted, f"the estimator itself (compiled trees differ on {differing} of {len(frame)} stored rows)"
-    return found, f"compiled trees, equal to the estimator on {len(frame):,} stored rows"
-
-
-def stored_inputs(lakehouse: Lakehouse, use_case: UseCase) -> pa.Table:
-    """Return inputs of rows that were trained on or scored here, as they were stored, and `disturbed` ones."""
-    for name in ("training_set", "predictions"):
-        rows = lakehouse.tables.read(use_case.table(name)).select(*use_case.inputs).limit(TRIED_ROWS).toArrow()
-        if rows.num_rows:
-            break
-    return disturbed(rows, use_case.numeric_inputs, use_case.categorical_inputs) if rows.num_rows else rows
-
-
-def disturbed(rows: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> pa.Table:
-    """Return rows, then some of them with each input missing in turn, with each category unseen, and with nothing known.
-
-    What is compared on stored rows alone may differ on the first request that lacks what none of them lacked.
-    """
-    few, parts = rows.slice(0, DISTURBED_ROWS), [rows]
-    gaps = {field.name: pa.nulls(few.num_rows, field.type) for field in rows.schema}
-    unseen = pa.repeat(pa.scalar("never seen"), few.num_rows)
-    changes = [{name: gaps[name]} for name in (*numeric, *categorical)]
-    changes += [{name: unseen} for name in categorical] + [gaps]
-    for change in changes:
-        columns = [change[name] if name in change else few.column(name) for name in rows.column_names]
-        parts.append(pa.Table.from_arrays([column.cast(f.type) for column, f in zip(columns, rows.schema, strict=True)],
-                                          schema=rows.schema))  # fmt: skip
-    return pa.concat_tables(parts)

@@ -22,6 +22,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.store import Written
 from pipelines.scoring.declared import scoring_function
+from pipelines.tasks.batch_model import batch_model
 from pipelines.tasks.promotion import EVALUATED_UNTIL
 
 
@@ -38,6 +39,7 @@ class ScoringVersion:
     alias: str
     version: int
     model: Any
+    registered: ModelVersion
     seen: dt.datetime | None
 
 
@@ -81,7 +83,9 @@ def scorer_of(context: Context, alias: str) -> ScoringVersion:
     """
     models = context.lakehouse.models
     version = models.by_alias(context.use_case.model, alias)
-    return ScoringVersion(alias=alias, version=version.number, model=models.load(version), seen=seen_until(version))
+    return ScoringVersion(
+        alias=alias, version=version.number, model=models.load(version), registered=version, seen=seen_until(version)
+    )
 
 
 def begin_of(context: Context, scorer: ScoringVersion, end: dt.datetime) -> dt.datetime | None:
@@ -111,7 +115,8 @@ def insert_predictions(
     scored = tables.read(predictions).where(F.col("alias") == scorer.alias)
     new = due.join(scored.select(F.col("request_key").alias(key)), on=key, how="left_anti")
     function = scoring_function(use_case)
-    rows = score_requests(with_inputs(context, new, begin, end), scorer.model, function)
+    model = batch_model(context, scorer.registered, scorer.model, new)
+    rows = score_requests(with_inputs(context, new, begin, end), model, function)
     in_hindsight = F.col("prediction_at") < F.lit(scorer.seen) if scorer.seen else F.lit(False)
     return tables.append_once(
         predictions,

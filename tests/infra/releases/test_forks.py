@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from infra.commands.review.judge import last_release
 from infra.config import pipeline_names
@@ -63,9 +64,18 @@ def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tm
     assert last_release(copy / "none", copy) is None
 
 
+def rows(folder: Path) -> dict[str, int]:
+    """Return the rows of each table of the copy's environment."""
+    tables = folder / "lakehouse" / "dev" / "tables"
+    return {
+        f"{log.parents[1].name}.{log.parent.name}": DeltaTable(str(log.parent)).to_pyarrow_dataset().count_rows()
+        for log in tables.glob("*/*/_delta_log")
+    }
+
+
 @pytest.mark.proof
 def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_path: Path) -> None:
-    """No conflict, no file of its own is changed, and what holds data keeps its addresses, so no plan destroys it."""
+    """No conflict, no file of its own is changed, and what holds data keeps its addresses, so no plan destroys it; tables that it has filled go on with this release."""
     fork = tmp_path / "fork"
     git(tmp_path, "clone", "-q", str(ROOT), str(fork))
     line = git(fork, "rev-list", "--first-parent", "HEAD").split()
@@ -80,6 +90,9 @@ def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_p
     git(fork, "add", "-A")
     git(fork, "commit", "-qm", "Our settings and our use case")
     before = addresses(fork)
+    lived = ("pipelines", "run", "air_time.features", "--env", "dev", "--param")
+    python(fork, *lived, "until=2013-01-10")
+    stored = rows(fork)
     assert any("late_departures" in address for address in before)
     own = git(fork, "diff", "--name-only", "HEAD~1").split()
     git(fork, "merge", "-q", "--no-edit", line[0])
@@ -88,3 +101,7 @@ def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_p
     assert theirs == ""
     python(fork, "pipelines", "check", "late_departures")
     assert before - addresses(fork) == set()
+    python(fork, *lived, "until=2013-01-15")
+    kept = rows(fork)
+    assert {table: kept.get(table, 0) >= number for table, number in stored.items()} == dict.fromkeys(stored, True)
+    assert sum(kept.values()) > sum(stored.values()) > 0

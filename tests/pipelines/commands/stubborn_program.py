@@ -53,6 +53,6 @@ def run(how: str = typer.Argument(), file: Path = typer.Argument()) -> int:  # n
 
 
 if __name__ == "__main__":
-    commands = {"work": Command(module="tests.pipelines.commands.stubborn_program", help="work")}
+    commands = {"work": Command(module="tests.pipelines.commands.stubborn_program", help="work", topic="Work")}
     program = Program(name="stubborn", description="", commands=commands)
     end_process(run_program(program, ["work", *sys.argv[1:]]))

@@ -16,15 +16,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
 from pipelines.api import StreamingPolicy
+from pipelines.dataframes.scoring import score_requests
+from pipelines.dataframes.training_rows import requests, with_inputs
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context
 from pipelines.execution.jobs import run_and_record
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.online.local_postgres import local_postgres
+from pipelines.scoring.compiled import can_be_compiled
+from pipelines.scoring.declared import scoring_function
+from pipelines.scoring.kept_libraries import KeptLibraries
+from pipelines.scoring.online import OnlineFeatures
+from pipelines.serving.source import Registry
+from pipelines.tasks import batch_model as batch_model_module
+from pipelines.tasks.batch_model import batch_model
+from pipelines.tasks.publishing import feature_snapshot
 from pipelines.tasks.streaming import stream
 from tests.pipelines.use_case_runs import run_job
 
@@ -189,6 +203,71 @@ def test_the_stream_predicts_as_batch_on_flights_replayed_in_time_order(root: Pa
     assert {
         key: row for key, row in streamed.items() if row["prediction_at"].replace(tzinfo=dt.UTC) >= TRAINED
     } == batch
+
+
+@pytest.mark.proof
+def test_the_store_published_up_to_each_request_gives_the_answers_of_batch(root: Path, tmp_path: Path) -> None:
+    """Every request of two days, in the order of time, looked up in the real store as it was then: inputs, what is kept, scores, ages."""
+    versions = []
+    with open_lakehouse("dev", root=root) as lakehouse, local_postgres(tmp_path) as store:
+        context = Context(lakehouse=lakehouse, use_case=FLIGHTS, run_id="replay", now=SCORED, say=print)
+        registry = Registry(lakehouse, FLIGHTS, CHAMPION, versions.append, KeptLibraries(tmp_path / "compiled"))
+        number = registry.current()
+        assert number is not None
+        loaded = registry.load(number)
+        snapshot = feature_snapshot(context)
+        spine = lakehouse.tables.read(FLIGHTS.spine.table).toArrow()
+        instants = sorted({at for at in spine.column("prediction_at").to_pylist() if TRAINED <= at < SCORED})
+        batch = lakehouse.tables.read(FLIGHTS.table("predictions")).toArrow()
+        looked_up, answers = OnlineFeatures(loaded.function, store), []
+        asked = [column.name for column in loaded.function.request]
+        with psycopg.connect(store, autocommit=True) as connection:
+            for at in instants:
+                snapshot.publish(connection, until=at)
+                rows = spine.filter(pc.equal(spine.column("prediction_at"), at)).select(asked)
+                rows = rows.cast(loaded.function.schema())
+                answers.append(loaded.function.answer(rows, looked_up.newest(rows), loaded.model, version=number))
+        looked_up.close()
+    online = {row["request_key"]: row for row in pa.concat_tables(answers).to_pylist()}
+    predicted = {row["request_key"]: row for row in batch.to_pylist()}
+    assert len(instants) > 20
+    assert online.keys() == predicted.keys()
+    shared = set(pa.concat_tables(answers).column_names) & set(batch.column_names)
+    assert shared >= {*loaded.function.inputs, "score", "model_version"}
+    for name in sorted(shared - {"prediction_at"}):
+        found, wanted = ([rows[key][name] for key in sorted(rows)] for rows in (online, predicted))
+        assert found == (pytest.approx(wanted, rel=1e-12) if name == "score" else wanted), name
+
+
+@pytest.mark.proof
+def test_a_large_batch_is_scored_by_compiled_trees_and_a_small_one_by_the_estimator(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both give every request of two days the same score, and what scored is said; a linear model is left alone."""
+    said: list[str] = []
+    with open_lakehouse("dev", root=root) as lakehouse:
+        context = Context(lakehouse=lakehouse, use_case=FLIGHTS, run_id="batch", now=SCORED, say=said.append)
+        models = lakehouse.models
+        fitted = {version.number: models.load(version) for version in models.versions(FLIGHTS.model)}
+        trees = next(version for version in models.versions(FLIGHTS.model) if can_be_compiled(fitted[version.number]))
+        due = requests(context, TRAINED, SCORED)
+        rows = with_inputs(context, due, TRAINED, SCORED).toArrow()
+        own = fitted[trees.number]
+        assert batch_model(context, trees, own, due) is own
+        monkeypatch.setattr(batch_model_module, "WORTH_COMPILING", 500)
+        found = batch_model(context, trees, own, due)
+        assert [*said] == [f"version {trees.number} scores by {said[-1].partition(' scores by ')[2]}"]
+        assert "compiled trees, equal to the estimator" in said[-1]
+        frame, function = lakehouse.spark.createDataFrame(rows), scoring_function(FLIGHTS)
+        scores = [
+            dict(score_requests(frame, model, function).select("request_key", "score").toPandas().to_numpy().tolist())
+            for model in (own, found)
+        ]
+        assert scores[0] == scores[1]
+        assert len(scores[0]) > 500
+        for version in models.versions(FLIGHTS.model):
+            if version.number != trees.number and not can_be_compiled(fitted[version.number]):
+                assert batch_model(context, version, fitted[version.number], due) is fitted[version.number]
 
 
 @pytest.mark.proof

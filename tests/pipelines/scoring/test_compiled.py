@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,12 +14,12 @@ import tl2cgen
 from sklearn.preprocessing import FunctionTransformer
 
 from ml.models.prediction import PredictionError, predict
-from pipelines.serving import compiled as compiling
-from pipelines.serving import tree_library
-from pipelines.serving.compiled import compiled
-from pipelines.serving.kept_libraries import KeptLibraries
-from pipelines.serving.source import disturbed, fastest
-from pipelines.serving.tree_library import NotCompiledError
+from pipelines.scoring import compiled as compiling
+from pipelines.scoring import tree_library
+from pipelines.scoring.compiled import MANY, compiled
+from pipelines.scoring.fastest import disturbed, fastest
+from pipelines.scoring.kept_libraries import KeptLibraries
+from pipelines.scoring.tree_library import NotCompiledError
 from tests.pipelines.scoring.declared_trips import FUNCTION, fitted
 
 
@@ -61,6 +62,28 @@ def test_a_table_is_predicted_as_the_data_frame_is(pipeline: Any) -> None:
         predict(found, table.drop_columns([FUNCTION.numeric[0]]), problem=FUNCTION.problem)
 
 
+def test_many_rows_of_a_table_are_coded_as_one_is(pipeline: Any) -> None:
+    """By the distinct values of each column of categories, gaps and unseen ones included, also of a table in parts."""
+    asked = rows(3 * MANY)
+    found = compiled(pipeline, rows(10, ("a", "b")))
+    table = pa.Table.from_pandas(asked, preserve_index=False)
+    parts = pa.concat_tables([table.slice(0, 700), table.slice(700)])
+    alone = [float(predict(found, table.slice(place, 1), problem=FUNCTION.problem)[0]) for place in range(40)]
+    assert predict(found, parts, problem=FUNCTION.problem)[:40].tolist() == alone
+    by_frame = predict(found, asked, problem=FUNCTION.problem)
+    assert predict(found, parts, problem=FUNCTION.problem).tolist() == by_frame.tolist()
+
+
+def test_compiled_trees_travel_with_a_plan(pipeline: Any) -> None:
+    """What was packed predicts the same where it is unpacked, also after the first has gone with its folder."""
+    asked = rows(50, ("a", "b"))
+    found = compiled(pipeline, asked)
+    expected = predict(found, asked, problem=FUNCTION.problem).tolist()
+    packed = cloudpickle.dumps(found)
+    del found
+    assert predict(cloudpickle.loads(packed), asked, problem=FUNCTION.problem).tolist() == expected
+
+
 def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
     """Each input is missing in turn, each category is one that was never seen, and once nothing is known."""
     stored = pa.table({"x": [1.0, 2.0], "kind": ["a", "b"]})
@@ -76,7 +99,7 @@ def test_a_version_is_tried_on_what_its_stored_rows_do_not_have() -> None:
 def test_trees_that_predict_anything_else_are_not_used(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The estimator itself is, and it is said on how many rows they differed."""
     stored = pa.Table.from_pandas(rows(50), preserve_index=False)
-    monkeypatch.setattr("pipelines.serving.source.compiled", lambda *_, **__: Off(pipeline))
+    monkeypatch.setattr("pipelines.scoring.fastest.compiled", lambda *_, **__: Off(pipeline))
     model, how = fastest(pipeline, FUNCTION, stored)
     assert model is pipeline
     assert how == "the estimator itself (compiled trees differ on 50 of 50 stored rows)"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.serving import kept_libraries
-from pipelines.serving.kept_libraries import KeptLibraries
+from pipelines.scoring import kept_libraries
+from pipelines.scoring.kept_libraries import KeptLibraries
 
 NAME = "a" * 64
 

@@ -4,6 +4,7 @@ Codes of categories are looked up here, as the pipeline's own encoder does. Nobo
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,9 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from pipelines.serving.kept_libraries import KeptLibraries
-from pipelines.serving.tree_library import LIBRARY, NotCompiledError, built_library, compiler, library_name
+from pipelines.scoring.kept_libraries import KeptLibraries
+from pipelines.scoring.tree_library import LIBRARY, NotCompiledError, built_library, compiler, library_name
 
+OPENED = ("_predictor", "_folder")
+MANY = 1_000
+"""Rows from which on a column of categories is looked up by its distinct values."""
 TREES = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 Floats = NDArray[np.float64]
 Rows: TypeAlias = "pd.DataFrame | pa.Table"
@@ -34,14 +38,24 @@ class CompiledTrees:
 
     takes_tables = True
 
-    def __init__(self, pipeline: Any, predictor: Any, folder: "tempfile.TemporaryDirectory[str]") -> None:
+    def __init__(self, pipeline: Any, library: bytes, *, threads: int = 1) -> None:
         numeric, categorical, codes = _columns(pipeline)
         self.feature_names_in_ = np.array([*numeric, *categorical], dtype=object)
         self.classes_ = getattr(pipeline, "classes_", ())
         self._numeric = numeric
         self._codes = dict(zip(categorical, codes, strict=True))
-        self._predictor = predictor
-        self._folder = folder  # as long as this lives, the library's file does
+        self._library = library
+        self._threads = threads
+        self._predictor, self._folder = _opened(library, threads)  # as long as this lives, the library's file does
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels with a plan: the library, not what this process has opened of it."""
+        return {name: value for name, value in vars(self).items() if name not in OPENED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the library in the process that unpacks this."""
+        vars(self).update(state)
+        self._predictor, self._folder = _opened(self._library, self._threads)
 
     def predict_proba(self, rows: Rows) -> Floats:
         """Return the probabilities of the classes, shape ``(rows, classes)``."""
@@ -64,7 +78,7 @@ class CompiledTrees:
         for place, name in enumerate(self._numeric):
             encoded[:, place] = _numbers(rows[name])
         for place, (name, codes) in enumerate(self._codes.items(), start=len(self._numeric)):
-            encoded[:, place] = [codes.get(value, np.nan) for value in _values(rows[name])]
+            encoded[:, place] = _coded(rows[name], codes)
         found: Floats = self._predictor.predict(tl2cgen.DMatrix(encoded, dtype="float64"), pred_margin=True)
         flat = found.reshape(len(rows), -1)
         return flat[:, 0] if flat.shape[1] == 1 else flat
@@ -77,12 +91,24 @@ def _numbers(column: "pd.Series[float] | pa.ChunkedArray") -> Floats:
     return np.asarray(column.to_numpy(np.float64, na_value=np.nan), dtype=np.float64)
 
 
-def _values(column: "pd.Series[str] | pa.ChunkedArray") -> list[Any]:
-    return list(column.to_pylist() if isinstance(column, pa.ChunkedArray) else column.tolist())
+def _coded(column: "pd.Series[str] | pa.ChunkedArray", codes: Mapping[Any, float]) -> Floats:
+    """Return the code of each category, NaN where it was not seen in training."""
+    if isinstance(column, pa.ChunkedArray) and len(column) >= MANY:
+        distinct = column.combine_chunks().dictionary_encode(null_encoding="encode")
+        found = np.array([codes.get(value, np.nan) for value in distinct.dictionary.to_pylist()], dtype=np.float64)
+        coded: Floats = found[distinct.indices.to_numpy()]
+        return coded
+    values = column.to_pylist() if isinstance(column, pa.ChunkedArray) else column.tolist()
+    return np.array([codes.get(value, np.nan) for value in values], dtype=np.float64)
+
+
+def can_be_compiled(pipeline: Any) -> bool:
+    """Return whether an estimator is of a kind whose trees are compiled; whether a compiler is there is another question."""
+    return type(getattr(pipeline, "named_steps", {}).get("estimate")).__name__ in TREES
 
 
 def compiled(
-    pipeline: Any, rows: pd.DataFrame, *, digest: str | None = None, kept: KeptLibraries | None = None
+    pipeline: Any, rows: pd.DataFrame, *, digest: str | None = None, kept: KeptLibraries | None = None, threads: int = 1
 ) -> CompiledTrees:
     """Return the compiled trees of a pipeline.
 
@@ -94,6 +120,8 @@ def compiled(
         Of the files that the pipeline was loaded from, which were verified; with it, what was compiled of them before is used.
     kept
         Where that is.
+    threads
+        That predict at once, for batches.
 
     Raises
     ------
@@ -101,11 +129,11 @@ def compiled(
         If its estimator has no trees that can be compiled, a library or a compiler is missing, or compiling fails.
     """
     estimator = getattr(pipeline, "named_steps", {}).get("estimate")
-    if type(estimator).__name__ not in TREES:
+    if not can_be_compiled(pipeline):
         raise NotCompiledError(f"{type(estimator).__name__} is not compiled")
     program = compiler()
     try:
-        found = CompiledTrees(pipeline, *_opened(_library(estimator, program, digest, kept)))
+        found = CompiledTrees(pipeline, _library(estimator, program, digest, kept), threads=threads)
         found.margins(rows.head(1)[list(found.feature_names_in_)])
     except NotCompiledError:
         raise
@@ -125,14 +153,14 @@ def _library(estimator: Any, program: str, digest: str | None, kept: KeptLibrari
     return content
 
 
-def _opened(content: bytes) -> "tuple[Any, tempfile.TemporaryDirectory[str]]":
+def _opened(content: bytes, threads: int) -> "tuple[Any, tempfile.TemporaryDirectory[str]]":
     """Return a library that is loaded, and the private folder of its file: what was looked at is what is executed."""
     import tl2cgen
 
     folder = tempfile.TemporaryDirectory(prefix="trees-")
     library = Path(folder.name) / LIBRARY
     library.write_bytes(content)
-    return tl2cgen.Predictor(str(library), nthread=1), folder
+    return tl2cgen.Predictor(str(library), nthread=threads), folder
 
 
 def _columns(pipeline: Any) -> tuple[list[str], list[str], list[dict[str, float]]]:
