@@ -22,6 +22,7 @@ from pipelines.declarations.mistakes import unknown
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.execution.parameters import convert, resolve
 from pipelines.telemetry.attributes import ATTEMPT, ERROR, JOB, ROWS, STATE, TASK
+from pipelines.telemetry.driver_health import watched
 from pipelines.telemetry.events import TASK_FAILED
 from pipelines.telemetry.instruments import TASK_ERRORS, TASK_SECONDS
 from pipelines.telemetry.recording import Noted, event, facts_of, flush, measure, span, trace_id
@@ -249,7 +250,8 @@ class _Run:
 
     def _attempt(self, task: AnyTask, attempt: int, *, last: bool) -> bool:
         """Try a task once, as a span of its own; True when it needs no other try."""
-        with span("attempt", {JOB: self.job.address, TASK: task.key, ATTEMPT: attempt}) as self._noted:
+        facts = {JOB: self.job.address, TASK: task.key}
+        with span("attempt", {**facts, ATTEMPT: attempt}) as self._noted, watched(facts):
             final = self._tried(task, attempt, last=last)
         flush()
         return final

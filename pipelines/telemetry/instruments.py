@@ -81,6 +81,18 @@ TASK_ERRORS = Instrument(
         ),
     ),
 )  # fmt: skip
+MACHINE_PROCESSOR = Instrument(
+    name="system.cpu.utilization", kind=InstrumentKind.GAUGE, unit="1",
+    meaning="share of the driver's processors that was busy during an attempt at a task", split_by=(JOB, TASK),
+)  # fmt: skip
+MACHINE_MEMORY = Instrument(
+    name="system.memory.utilization", kind=InstrumentKind.GAUGE, unit="1",
+    meaning="share of the driver's memory that was in use when an attempt at a task ended", split_by=(JOB, TASK),
+)  # fmt: skip
+EXECUTORS_LOST = Instrument(
+    name="mlops.spark.executors.lost", kind=InstrumentKind.COUNTER, unit="{executor}",
+    meaning="executors that a Spark cluster lost during an attempt at a task, without those that it let go", split_by=(JOB, TASK),
+)  # fmt: skip
 QUARANTINED = Instrument(
     name="mlops.source.quarantined", kind=InstrumentKind.COUNTER, unit="{row}",
     meaning="rows that broke their source's contract", split_by=(SOURCE,),
@@ -151,6 +163,9 @@ INSTRUMENTS = (
     ROWS_WRITTEN,
     TASK_SECONDS,
     TASK_ERRORS,
+    MACHINE_PROCESSOR,
+    MACHINE_MEMORY,
+    EXECUTORS_LOST,
     QUARANTINED,
     STORE_LAG,
     STREAM_LAG,

