@@ -139,6 +139,13 @@ class World:
         """Return a fresh number, larger than a float can hold exactly, as those of jobs and experiments are."""
         return 8_000_000_000_000_000_000 + next(self.numbers)
 
+    def new_object_number(self) -> int:
+        """Return a fresh number of an object in a workspace's tree, which a float holds exactly.
+
+        The provider plans the number of a notebook as a float; a longer one would differ when the plan is applied.
+        """
+        return 4_000_000_000_000_000 + next(self.numbers)
+
     def now(self) -> int:
         """Return the time in milliseconds since 1970."""
         return time.time_ns() // 1_000_000

@@ -93,7 +93,11 @@ def _nothing(call: Call) -> CloudAnswer:  # noqa: ARG001 -- folders of a volume 
 
 def _item(call: Call, path: str, kind: str, **more: str) -> Json:
     kept = call.store(ITEMS).get(path)
-    document = {"object_id": kept["object_id"] if kept else call.world.new_number(), "object_type": kind, "path": path}
+    document = {
+        "object_id": kept["object_id"] if kept else call.world.new_object_number(),
+        "object_type": kind,
+        "path": path,
+    }
     call.store(ITEMS)[path] = {**document, "~creator": call.caller.principal, **more}
     return document
 

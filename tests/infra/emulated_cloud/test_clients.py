@@ -29,7 +29,7 @@ from databricks.sdk.service.sql import (
     CronSchedule,
     StatementState,
 )
-from databricks.sdk.service.workspace import AclPermission
+from databricks.sdk.service.workspace import AclPermission, ImportFormat, Language
 
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import ANALYST, new_cloud
@@ -286,6 +286,19 @@ def test_a_token_says_who_holds_it_and_is_known_to_its_cloud_alone(tokens: dict[
     assert (person["upn"], person["idtyp"]) == ("person@meridian-air.example", "user")
     forged = token.rpartition(".")[0] + ".c2lnbmVk"
     assert new_cloud().world.tokens.get(forged) is None
+
+
+def test_the_number_of_a_notebook_is_one_that_a_float_holds(dev: WorkspaceClient) -> None:
+    """The provider plans it as a float, and stops when what it applies is another number; it stays when the content changes."""
+    numbers = set()
+    for content in (b"print(1)", b"print(2)"):
+        dev.workspace.upload(
+            "/numbered", io.BytesIO(content), format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True
+        )
+        numbers.add(dev.workspace.get_status("/numbered").object_id)
+    (number,) = numbers
+    assert number is not None
+    assert int(float(number)) == number < 2**53
 
 
 def test_secrets_are_read_by_who_may(dev: WorkspaceClient, addresses: Addresses, tokens: dict[str, Any]) -> None:
