@@ -1,5 +1,6 @@
 """The real Databricks SDK and the real MLflow client work against the emulated cloud, and nobody else gets in."""
 
+import base64
 import http.client
 import io
 import json
@@ -292,8 +293,9 @@ def test_the_number_of_a_notebook_is_one_that_a_float_holds(dev: WorkspaceClient
     """The provider plans it as a float, and stops when what it applies is another number; it stays when the content changes."""
     numbers = set()
     for content in (b"print(1)", b"print(2)"):
-        dev.workspace.upload(
-            "/numbered", io.BytesIO(content), format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True
+        encoded = base64.b64encode(content).decode()
+        dev.workspace.import_(
+            "/numbered", content=encoded, format=ImportFormat.SOURCE, language=Language.PYTHON, overwrite=True
         )
         numbers.add(dev.workspace.get_status("/numbered").object_id)
     (number,) = numbers
