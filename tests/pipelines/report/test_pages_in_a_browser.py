@@ -71,9 +71,7 @@ def test_failures_stand_first_on_the_page_of_the_house() -> None:
     attention = text.partition('id="attention"')[2].partition("</section>")[0]
     assert attention.index("prod, flight delay") < attention.index("dev, flight delay")
     assert "the model could not be loaded" in attention
-    assert re.search(r">platform</span> flight_delay\.scoring, task score failed last", attention), attention[
-        :900
-    ]
+    assert re.search(r">platform</span> flight_delay\.scoring, task score failed last", attention), attention[:900]
     assert "data" not in re.findall(r">(data|model|platform)<", attention)
 
 
