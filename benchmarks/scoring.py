@@ -4,7 +4,7 @@ Scores 1 M rows of 27 columns with a fitted histogram gradient boosting by `pipe
 The alternatives are ``mlflow.pyfunc.spark_udf`` of the same model as scikit-learn models are logged, which gives a list
 of probabilities for each row, and wrapped into a function that gives one number. All read the same Delta table. Count
 and sum are compared to prove that all give the same scores. Ours scores by compiled trees, as the scoring job does from
-`WORTH_COMPILING` rows on (`pipelines.tasks.batch_model`); what compiling takes, once for each version, is printed beside it, and the
+`WORTH_COMPILING` rows on (`pipelines.tasks.predictions.batch_model`); what compiling takes, once for each version, is printed beside it, and the
 estimator itself as well, where no compiler is installed.
 """
 

@@ -25,8 +25,8 @@ from pipelines.execution.context import Context
 from pipelines.execution.jobs import run_and_record
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.tasks.scoring import score
-from pipelines.tasks.streaming import stream
+from pipelines.tasks.predictions.scoring import score
+from pipelines.tasks.predictions.streaming import stream
 
 TRAINED, SCORED = dt.datetime(2013, 2, 19, tzinfo=dt.UTC), dt.datetime(2013, 3, 5, tzinfo=dt.UTC)
 BESIDE = Limit(what="the stream, in {increments} increments", alternative="the batch task at once", at_most=8.0)

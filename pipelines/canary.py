@@ -28,7 +28,7 @@ from ml.spec.estimator import EstimatorSpec, Problem
 from ml.spec.target import MULTI_CLASS, MultiClass, Target
 from ml.spec.weights import SAMPLE_WEIGHT
 from pipelines.declarations.use_case import UseCase
-from pipelines.tasks.fitting import fit_rows, metric_weights, searched
+from pipelines.tasks.versions.fitting import fit_rows, metric_weights, searched
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

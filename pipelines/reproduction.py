@@ -29,10 +29,10 @@ from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.runs import RunRecord
 from pipelines.lakehouse.tables.arrow import to_pandas
-from pipelines.tasks.candidates import CALIBRATION_METHOD, CALIBRATION_SHARE, WEIGHT_COLUMN
-from pipelines.tasks.delivery import COPIED_FROM
-from pipelines.tasks.fitting import fit_rows, metric_weights
-from pipelines.tasks.training import EVALUATION, TRAINING
+from pipelines.tasks.versions.candidates import CALIBRATION_METHOD, CALIBRATION_SHARE, WEIGHT_COLUMN
+from pipelines.tasks.versions.delivery import COPIED_FROM
+from pipelines.tasks.versions.fitting import fit_rows, metric_weights
+from pipelines.tasks.versions.training import EVALUATION, TRAINING
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.tables.tables import Tables

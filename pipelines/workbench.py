@@ -35,8 +35,8 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import to_pandas
-from pipelines.tasks.fitting import fit_rows, metric_weights
-from pipelines.tasks.training import EVALUATION, TRAINING
+from pipelines.tasks.versions.fitting import fit_rows, metric_weights
+from pipelines.tasks.versions.training import EVALUATION, TRAINING
 
 IDEA = 0
 """The version that an idea has in a verdict; registered versions begin at 1."""

@@ -23,7 +23,7 @@ CONCEPTS = {
     "slice": "ml.evaluation.record:SliceMetrics",
     "evaluation": "ml.evaluation.record:Evaluation",
     "verdict": "ml.gate.verdict:Verdict",
-    "delivery": "pipelines.tasks.delivery:",
+    "delivery": "pipelines.tasks.versions.delivery:",
     "release": "infra.constructs.release:Release",
     "integration run": "pipelines.integration:",
     "smoke": "pipelines.remote.smoke:smoke",

@@ -32,7 +32,7 @@ HOLES = {
         "pipelines.report is not allowed to import pipelines.demo",
     ),
     "the product reads a use case": (
-        "pipelines/tasks/scoring.py",
+        "pipelines/tasks/predictions/scoring.py",
         "import pipelines.use_cases.air_time.tables",
         "pipelines.tasks is not allowed to import pipelines.use_cases",
     ),
@@ -43,8 +43,8 @@ HOLES = {
     ),
     "a use case reads tasks": (
         "pipelines/use_cases/air_time/sources.py",
-        "import pipelines.tasks.ingest",
-        "pipelines.use_cases.air_time.sources line 1 imports pipelines.tasks.ingest",
+        "import pipelines.tasks.data.ingest",
+        "pipelines.use_cases.air_time.sources line 1 imports pipelines.tasks.data.ingest",
     ),
     "a declaration loads an engine": (
         "pipelines/declarations/job.py",
@@ -52,9 +52,9 @@ HOLES = {
         "pipelines.declarations.job line 1 imports pyspark",
     ),
     "a task talks to the registry's library": (
-        "pipelines/tasks/ingest.py",
+        "pipelines/tasks/data/ingest.py",
         "import mlflow",
-        "pipelines.tasks.ingest line 1 imports mlflow",
+        "pipelines.tasks.data.ingest line 1 imports mlflow",
     ),
     "a stack imports cdktf": ("infra/stacks/account.py", "import cdktf", "infra.stacks.account line 1 imports cdktf"),
     "an unknown package": ("infra/build/release.py", "import attrs", "infra.build.release line 1 imports attrs"),

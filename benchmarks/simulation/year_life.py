@@ -23,7 +23,7 @@ from pipelines.execution.jobs import run_and_record
 from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.tasks.promotion import ROLLBACK
+from pipelines.tasks.versions.promotion import ROLLBACK
 
 FIRST_TRAINING = 56
 """Scoring begins on this day, after the first training."""

@@ -10,19 +10,12 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from infra.emulated_cloud.areas import (
+from infra.emulated_cloud.areas.azure import blobs, data, deployments, monitor, resources
+from infra.emulated_cloud.areas.databricks import (
     account,
-    azure_blobs,
-    azure_data,
-    azure_deployments,
-    azure_monitor,
-    azure_resources,
     catalog,
     compute,
-    entra,
     files,
-    graph,
-    graph_credentials,
     jobs,
     model_versions,
     object_permissions,
@@ -34,6 +27,7 @@ from infra.emulated_cloud.areas import (
     workspace_objects,
     workspace_settings,
 )
+from infra.emulated_cloud.areas.entra.tokens import graph, graph_credentials, tokens
 from infra.emulated_cloud.calls import (
     ACCOUNT,
     AZURE,
@@ -56,8 +50,8 @@ AREAS: tuple[Area, ...] = tuple(
     module.AREA for module in (
         principals, account, catalog, service_credentials, object_permissions, compute, workspace_objects, workspace_settings, secret_scopes, files, jobs, online_stores,
         sql_statements, model_versions,
-        azure_deployments, azure_resources, azure_data, azure_blobs, azure_monitor, graph, graph_credentials,
-        entra,
+        deployments, resources, data, blobs, monitor, graph, graph_credentials,
+        tokens,
     )
 )  # fmt: skip
 """Every area; the first endpoint that fits answers."""

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from infra.emulated_cloud.areas.databricks_resources import host_of
+from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
 from infra.emulated_cloud.calls import CloudAnswer, CloudRefusalError
 from infra.emulated_cloud.certificates import write_authority
 from infra.emulated_cloud.cloud import Cloud, Request, service_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.emulated_cloud.areas.jobs import DONE, JOBS, RUNS, AskedRun, finish, new_run, run_as, try_again
+from infra.emulated_cloud.areas.databricks.jobs import DONE, JOBS, RUNS, AskedRun, finish, new_run, run_as, try_again
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Json, World
 from infra.emulated_compute.task_states import (
     CANCELED,

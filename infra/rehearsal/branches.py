@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.config.stack_names import branch_stack_name
-from infra.emulated_cloud.areas.databricks_resources import host_of
+from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
 from infra.emulated_cloud.prepared import PERSON
 from infra.rehearsal.bootstrap import RehearsalError, run_as
 from infra.rehearsal.company import branch, change, commit

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from infra.config.network import DNS_ZONES
-from infra.emulated_cloud.areas.azure_roles import give_role
-from infra.emulated_cloud.areas.principals import add_principal
+from infra.emulated_cloud.areas.azure.roles import give_role
+from infra.emulated_cloud.areas.databricks.principals import add_principal
 from infra.emulated_cloud.prepared import PERSON, add_metastore
 from infra.emulated_cloud.world import GROUP, World
 

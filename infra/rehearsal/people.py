@@ -5,7 +5,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from infra.emulated_cloud.areas.principals import add_principal
+from infra.emulated_cloud.areas.databricks.principals import add_principal
 from infra.emulated_cloud.world import GROUP, USER, Caller
 from infra.rehearsal import sign_in
 from infra.rehearsal.site import RehearsalSite

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.emulated_cloud.areas.entra import assertion
+from infra.emulated_cloud.areas.entra.tokens import assertion
 from infra.emulated_cloud.world import Json, World
 from ml.spec.errors import LakehouseError, RequestError
 

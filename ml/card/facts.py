@@ -58,7 +58,7 @@ class CardFacts:
     environment
         Where the gate decided.
     tags
-        Those of the version, by `pipelines.tasks.candidates` and the gate.
+        Those of the version, by `pipelines.tasks.versions.candidates` and the gate.
     parameters, training_rows
         Of the run that trained it; None where that run is out of reach, as for a copy.
     training_labels

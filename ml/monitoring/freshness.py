@@ -1,7 +1,7 @@
 """Whether sources and labels still arrive: the newest row and the rows of a day against what usually arrives.
 
 The usual gap is declared, or learned from eight weeks of deliveries. Which deliveries those are is read in
-`pipelines.tasks.daily_alarm`. A gap is judged by when the source was last read, so a features job that did not run is no
+`pipelines.tasks.monitoring.daily_alarm`. A gap is judged by when the source was last read, so a features job that did not run is no
 fault of a source.
 """
 

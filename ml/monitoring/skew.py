@@ -1,6 +1,6 @@
 """Findings about inputs that differ between scoring and training, each with the lookup that is responsible.
 
-The engine compares the stored inputs, see `pipelines.tasks.skew`; here its counts become sentences. A row that the feed
+The engine compares the stored inputs, see `pipelines.tasks.monitoring.skew`; here its counts become sentences. A row that the feed
 corrects as it declares is no skew: scoring had what there was.
 """
 

@@ -25,8 +25,8 @@ from pipelines.online.local_postgres import local_postgres, stop_postgres
 from pipelines.serving.endpoint import EndpointOptions, opened_endpoint
 from pipelines.serving.limits import Limits
 from pipelines.serving.server import serving_beside
-from pipelines.tasks.promotion import EVALUATED_UNTIL
-from pipelines.tasks.publishing import FeatureSnapshot, feature_snapshot
+from pipelines.tasks.predictions.publishing import FeatureSnapshot, feature_snapshot
+from pipelines.tasks.versions.promotion import EVALUATED_UNTIL
 
 LIMITS = Limits(deadline_seconds=30.0, follow_seconds=0.5, carry_seconds=2.0, publish_seconds=600.0)
 """The store is published before each hour of requests, not by the clock."""

@@ -25,7 +25,7 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout
 from pipelines.online.local_postgres import PostgresError
 from pipelines.serving.limits import Limits
-from pipelines.tasks.promotion import begin_rollout
+from pipelines.tasks.versions.promotion import begin_rollout
 
 POLICY = RolloutPolicy(way=RolloutWay.CANARY, shadow_first=True, most_score_drift=0.75, latency_floor=0.25)
 """Two guards are wider than by default. The first champion was replaced because its inputs had drifted, so the scores of the

@@ -6,8 +6,8 @@ import numpy as np
 
 from pipelines.execution.context import Context
 from pipelines.lakehouse.registry.model_version import ModelVersion
-from pipelines.tasks.candidates import Training, train_candidate
-from pipelines.tasks.training import TRAINING, read_part
+from pipelines.tasks.versions.candidates import Training, train_candidate
+from pipelines.tasks.versions.training import TRAINING, read_part
 
 SHARE, SEED = 0.25, 0
 CAUSE = "labels were shuffled"

@@ -20,7 +20,7 @@ from pipelines.execution.runner import State
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.models import CANDIDATE
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.tasks.promotion import EVALUATED_IN
+from pipelines.tasks.versions.promotion import EVALUATED_IN
 
 ROUNDS = 3
 """One repair can bring another residue to light: a version that is removed leaves a model that no version uses."""

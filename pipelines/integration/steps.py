@@ -20,7 +20,7 @@ BEGINNING = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 """Before everything that sources deliver; registers of things go back furthest."""
 SHIFT_MILLISECONDS = 3_600_000_000
 """After so many milliseconds, 41 days, a shift may come back."""
-SERVING = "pipelines.tasks.serving:serve"
+SERVING = "pipelines.tasks.versions.serving:serve"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 from pipelines.report.served_reading import read_served
 from pipelines.tasks import row_limits
-from pipelines.tasks.reference import Reference
+from pipelines.tasks.versions.reference import Reference
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
 """The tables that are read of every environment."""

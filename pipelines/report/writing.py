@@ -12,7 +12,7 @@ from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
 from pipelines.report.page import render
 from pipelines.report.reading import exists, read_environment
 from pipelines.report.records import EstateSummary, ReportRecords
-from pipelines.tasks.measured import EVALUATION
+from pipelines.tasks.versions.measured import EVALUATION
 
 FILE = "report.html"
 

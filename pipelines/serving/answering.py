@@ -18,7 +18,7 @@ from pipelines.serving.rollout_keeping import RolloutKeeping, timed_answer
 from pipelines.serving.rollouts import ServedRollout
 from pipelines.serving.shadow import ShadowLot
 from pipelines.serving.versions import Followed, Loaded
-from pipelines.tasks.answer_rows import answer_rows
+from pipelines.tasks.rollout.answer_rows import answer_rows
 
 Asked = list[tuple[str, pa.Table]]
 

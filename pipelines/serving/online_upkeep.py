@@ -9,7 +9,7 @@ from ml.monitoring.stale_features import stale_finding
 from pipelines.execution.context import Context
 from pipelines.execution.windows import window_of
 from pipelines.tasks.kept_findings import keep_finding
-from pipelines.tasks.publishing import Lag, lags, publish_features
+from pipelines.tasks.predictions.publishing import Lag, lags, publish_features
 from pipelines.telemetry.attributes import TABLE
 from pipelines.telemetry.events import STORE_BEHIND
 from pipelines.telemetry.instruments import STORE_LAG

@@ -17,7 +17,7 @@ from pipelines.serving.rollouts import FollowedRollout
 from pipelines.serving.shadow import Shadow, ShadowLot
 from pipelines.serving.source import Registry
 from pipelines.serving.versions import Followed, Loaded
-from pipelines.tasks.answer_rows import answer_rows, failure_rows
+from pipelines.tasks.rollout.answer_rows import answer_rows, failure_rows
 
 
 class RolloutKeeping:

@@ -11,7 +11,7 @@ from pipelines.scoring.fastest import fastest
 from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.kept_libraries import KeptLibraries
 from pipelines.serving.versions import Loaded
-from pipelines.tasks.batch_model import stored_inputs
+from pipelines.tasks.predictions.batch_model import stored_inputs
 
 
 class RefusedVersionError(LakehouseError):

@@ -18,7 +18,7 @@ from pipelines.declarations.asset import Table
 from pipelines.execution.context import Context, TaskResult
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.store import Upkeep
-from pipelines.tasks.promotion import ROLLBACK
+from pipelines.tasks.versions.promotion import ROLLBACK
 
 CHAMPIONS_KEPT = 5
 """So many of the newest champions stay reproducible: those a rollback can go back to, one after the other, and those that

@@ -101,7 +101,13 @@ def test_a_file_that_no_stack_is_made_from_deploys_nothing_and_runs_nothing(path
 
 
 @pytest.mark.parametrize(
-    "path", ["ml/gate/decision.py", "pipelines/tasks/scoring.py", "pyproject.toml", "infra/build/reproducible_wheel.py"]
+    "path",
+    [
+        "ml/gate/decision.py",
+        "pipelines/tasks/predictions/scoring.py",
+        "pyproject.toml",
+        "infra/build/reproducible_wheel.py",
+    ],
 )
 def test_code_of_the_wheel_reaches_every_workspace_and_no_network_and_runs_every_job(path: str) -> None:
     """The workspace stack uploads the wheel, and every job runs its code."""

@@ -20,7 +20,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records, to_pandas
 from pipelines.reproduction import Reproduced, Reproduction, ReproductionError, reproduce, require_same_code
-from pipelines.tasks.delivery import COPIED_FROM
+from pipelines.tasks.versions.delivery import COPIED_FROM
 
 FLIGHT_DELAY = use_case("flight_delay")
 MODEL = FLIGHT_DELAY.model

@@ -2,7 +2,7 @@
 
 https://learn.microsoft.com/en-us/azure/databricks/machine-learning/feature-store/online-feature-store
 
-Terraform declares the store and its size. What is in it, `pipelines.tasks.online_publication` publishes, because the provider has
+Terraform declares the store and its size. What is in it, `pipelines.tasks.predictions.online_publication` publishes, because the provider has
 no resource for that. The environment's identity makes the store and runs the jobs, so it may publish to it and read it. The
 administrators of the workspace may manage it; nobody else is given anything on it: the provider has no permissions of projects
 at this version, and the endpoints ask the store with that identity's rights. Drift reads who has some nevertheless.

@@ -18,7 +18,7 @@ def delivery_job(use_case: "UseCase") -> Job:
     model = use_case.model
     copy = Task(
         key="copy",
-        entry="pipelines.tasks.delivery:copy",
+        entry="pipelines.tasks.versions.delivery:copy",
         description="copy the version with its signature, lineage and evaluation; here it is the one candidate",
         parameters=(SOURCE, VERSION),
         # The tables where it completes the cards of a delivery that was cut off.
@@ -35,7 +35,7 @@ def delivery_job(use_case: "UseCase") -> Job:
     )
     assemble = Task(
         key="assemble",
-        entry="pipelines.tasks.delivery:assemble",
+        entry="pipelines.tasks.versions.delivery:assemble",
         description="join labels with what was known at prediction time, after all it was trained and chosen on",
         parameters=(UNTIL, EVALUATION_DAYS, SAMPLE, SEED),
         after=(needs_evaluation.if_true,),

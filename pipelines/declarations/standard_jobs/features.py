@@ -16,7 +16,7 @@ def features_job(use_case: "UseCase") -> Job:
     ingests, refreshes = use_case.table("ingests"), use_case.table("refreshes")
     ingest = Task(
         key="ingest",
-        entry="pipelines.tasks.ingest:ingest",
+        entry="pipelines.tasks.data.ingest:ingest",
         description="read each source's window, check its contract, append what holds, quarantine the rest",
         parameters=(SINCE, UNTIL, LOCATION),
         reads=(ingests,),
@@ -24,7 +24,7 @@ def features_job(use_case: "UseCase") -> Job:
     )
     build_features = Task(
         key="build_features",
-        entry="pipelines.tasks.features:build_features",
+        entry="pipelines.tasks.data.features:build_features",
         description="refresh the feature tables by what is new in bronze",
         after=(ingest,),
         reads=(*bronze, ingests, refreshes),
@@ -32,7 +32,7 @@ def features_job(use_case: "UseCase") -> Job:
     )
     build_labels = Task(
         key="build_labels",
-        entry="pipelines.tasks.labels:build_labels",
+        entry="pipelines.tasks.data.labels:build_labels",
         description="add the labels that have become known",
         after=(ingest,),
         reads=(*bronze, ingests, refreshes),

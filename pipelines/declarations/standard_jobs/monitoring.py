@@ -22,7 +22,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
     predictions, labels = use_case.table("predictions"), use_case.labels.table
     measure = Task(
         key="measure",
-        entry="pipelines.tasks.monitoring:measure",
+        entry="pipelines.tasks.monitoring.measurement:measure",
         description="join labels to predictions; metrics per window, model version and slice",
         parameters=(MONITORED_SINCE, UNTIL),
         reads=(predictions, labels, use_case.table("metrics")),
@@ -30,7 +30,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
     )
     estimate = Task(
         key="estimate",
-        entry="pipelines.tasks.estimation:estimate",
+        entry="pipelines.tasks.monitoring.estimation:estimate",
         description="estimate the metrics before labels arrive, and record the realised values once they arrive",
         parameters=(MONITORED_SINCE, UNTIL),
         reads=(predictions, use_case.table("training_set"), labels, use_case.model),
@@ -38,7 +38,7 @@ def monitoring_job(use_case: "UseCase", training: Job, delivery: Job | None) -> 
     )
     detect_drift = Task(
         key="detect_drift",
-        entry="pipelines.tasks.monitoring:detect_drift",
+        entry="pipelines.tasks.monitoring.drift:detect_drift",
         description="compare inputs and predictions with the champion's training profile",
         parameters=(MONITORED_SINCE, UNTIL),
         reads=(predictions, use_case.table("drift"), use_case.table("verdicts"), use_case.model),
@@ -72,7 +72,7 @@ def _decide(use_case: "UseCase", measure: Task, detect_drift: Task) -> Task:
     findings, retrainings = use_case.table("findings"), use_case.table("retrainings")
     return Task(
         key="decide",
-        entry="pipelines.tasks.monitoring:decide",
+        entry="pipelines.tasks.monitoring.retraining:decide",
         description="turn measurements into findings and findings into a decision on retraining",
         parameters=(MONITORED_SINCE, UNTIL),
         after=(measure, detect_drift),
@@ -105,7 +105,7 @@ def _alarm(use_case: "UseCase", decide: Task) -> Task:
     findings = use_case.table("findings")
     return Task(
         key="alarm",
-        entry="pipelines.tasks.daily_alarm:alarm",
+        entry="pipelines.tasks.monitoring.daily_alarm:alarm",
         description="report what changed suddenly yesterday, and sources and labels that stopped",
         parameters=(MONITORED_SINCE, UNTIL),
         after=(decide,),
@@ -129,7 +129,7 @@ def _skew(use_case: "UseCase", decide: Task) -> Task:
     findings, skew = use_case.table("findings"), use_case.table("skew")
     return Task(
         key="skew",
-        entry="pipelines.tasks.skew:skew",
+        entry="pipelines.tasks.monitoring.skew:skew",
         description="compare the inputs of requests that were scored and then trained on, for each new training set",
         parameters=(UNTIL,),
         after=(decide,),

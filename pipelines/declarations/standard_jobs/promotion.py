@@ -17,7 +17,7 @@ def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tup
     evaluations, model = use_case.table("evaluations"), use_case.model
     evaluate = Task(
         key="evaluate",
-        entry="pipelines.tasks.evaluation:evaluate",
+        entry="pipelines.tasks.versions.evaluation:evaluate",
         description="score candidates and champion on the same rows, none of which any of them was trained on",
         parameters=(SEED,),
         after=after,
@@ -27,7 +27,7 @@ def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tup
     )
     promote = Task(
         key="promote",
-        entry="pipelines.tasks.promotion:promote",
+        entry="pipelines.tasks.versions.promotion:promote",
         description="move the alias champion if, and only if, the verdict says so",
         after=(evaluate,),
         retries=0,
@@ -36,7 +36,7 @@ def evaluate_and_promote(use_case: "UseCase", *, after: tuple[Task, ...]) -> tup
     )
     model_card = Task(
         key="model_card",
-        entry="pipelines.tasks.model_card:write_model_cards",
+        entry="pipelines.tasks.versions.model_card:write_model_cards",
         description="write the model card of each candidate from what is recorded of it",
         after=(promote,),
         reads=(
@@ -55,7 +55,7 @@ def serve(use_case: "UseCase", *, after: Task) -> Task:
     """Return the task that points the endpoint at the champion; every job that may move the alias ends with it."""
     return Task(
         key="serve",
-        entry="pipelines.tasks.serving:serve",
+        entry="pipelines.tasks.versions.serving:serve",
         description="let the endpoint serve the champion, where the environment has one",
         after=(after,),
         reads=(use_case.model,),

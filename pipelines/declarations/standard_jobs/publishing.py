@@ -18,7 +18,7 @@ def publishing_task(use_case: "UseCase", policy: OnlinePolicy, *, after: AnyTask
     """Return the task that lets the platform bring the online tables of a use case up to its feature tables."""
     return Task(
         key=PUBLISH,
-        entry="pipelines.tasks.online_publication:publish_online",
+        entry="pipelines.tasks.predictions.online_publication:publish_online",
         description="publish what has changed in the feature tables to the online store, and measure how far it is behind",
         after=(after,),
         reads=(*use_case.feature_tables, use_case.table("findings")),

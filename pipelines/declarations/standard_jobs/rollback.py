@@ -15,7 +15,7 @@ def rollback_job(use_case: "UseCase") -> Job:
     verdicts, model = use_case.table("verdicts"), use_case.model
     take_back = Task(
         key="take_back",
-        entry="pipelines.tasks.rollback:take_back",
+        entry="pipelines.tasks.versions.rollback:take_back",
         description="find the previous champion in the verdicts, keep the reason, move the alias",
         parameters=(REASON,),
         retries=0,

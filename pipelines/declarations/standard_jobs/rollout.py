@@ -19,14 +19,14 @@ def rollout_job(use_case: "UseCase") -> Job:
     verdicts, findings, model = use_case.table("verdicts"), use_case.table("findings"), use_case.model
     collect = Task(
         key="collect",
-        entry="pipelines.tasks.replay:collect",
+        entry="pipelines.tasks.rollout.replay:collect",
         description="bring what the endpoint has logged into the table of answers, scored by the version that did not answer",
         reads=(answers, failures, model),
         writes=(answers, failures),
     )
     decide = Task(
         key="decide",
-        entry="pipelines.tasks.rollout:decide",
+        entry="pipelines.tasks.rollout.decision:decide",
         description="judge the challenger by guards and gate; let it go on, wait, or return it",
         parameters=(UNTIL, STOP),
         after=(collect,),

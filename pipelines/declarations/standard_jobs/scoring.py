@@ -16,7 +16,7 @@ def scoring_job(use_case: "UseCase") -> Job:
     """
     score = Task(
         key="score",
-        entry="pipelines.tasks.scoring:score",
+        entry="pipelines.tasks.predictions.scoring:score",
         description="join what was known at prediction time, score, append the predictions once",
         parameters=(SINCE, UNTIL, ALIAS),
         reads=(use_case.spine.table, *use_case.feature_tables, use_case.model),

@@ -31,7 +31,7 @@ def streaming_job(use_case: "UseCase", policy: StreamingPolicy) -> Job:
     longest = policy.run_hours * 60 + GRACE_MINUTES if policy.is_continuous else None
     stream = Task(
         key="stream",
-        entry="pipelines.tasks.streaming:stream",
+        entry="pipelines.tasks.predictions.streaming:stream",
         description="refresh the feature tables by what is new in bronze, score the requests that have come, append once",
         parameters=(UNTIL, ALIAS, trigger),
         reads=(

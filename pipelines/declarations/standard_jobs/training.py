@@ -22,7 +22,7 @@ def training_job(use_case: "UseCase") -> Job:
     training_set = use_case.table("training_set")
     assemble = Task(
         key="assemble",
-        entry="pipelines.tasks.training:assemble",
+        entry="pipelines.tasks.versions.training:assemble",
         description="join labels with what was known at prediction time, split by time",
         parameters=(UNTIL, TRAINING_DAYS, EVALUATION_DAYS, SAMPLE, SEED),
         reads=(use_case.spine.table, *use_case.feature_tables, use_case.labels.table),
@@ -31,7 +31,7 @@ def training_job(use_case: "UseCase") -> Job:
     fits = tuple(
         Task(
             key=f"train_{spec.name}",
-            entry="pipelines.tasks.training:train",
+            entry="pipelines.tasks.versions.training:train",
             description=f"fit {spec.name} and register it as a candidate",
             arguments={"estimator": spec.name},
             parameters=(SEED, CAUSE),

@@ -99,7 +99,7 @@ def test_a_deployment_that_differs_is_found(what: str, edited: Any, code: WheelC
     assert all(finding.resource.startswith("prod-workspace") for finding in found)
 
 
-MODULE = "pipelines.tasks.promotion"
+MODULE = "pipelines.tasks.versions.promotion"
 CODE: dict[str, tuple[str, str]] = {
     "no such function": ("def promotes(context): ...", "has no function 'promote'"),
     "a parameter that is needed and not given": (
@@ -137,7 +137,7 @@ def test_a_parameter_that_does_nothing_is_found(
 ) -> None:
     """The task `evaluate` declares the parameter `seed`; its function makes nothing of it."""
     source, expected = PARAMETERS[what]
-    changed = replace(code, modules={**code.modules, "pipelines.tasks.evaluation": source})
+    changed = replace(code, modules={**code.modules, "pipelines.tasks.versions.evaluation": source})
     found = contract_findings(shipped, changed, jobs())
     assert any(expected in finding.message for finding in found), found
 

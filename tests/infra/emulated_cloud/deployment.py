@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.emulated_cloud.areas.principals import add_principal
+from infra.emulated_cloud.areas.databricks.principals import add_principal
 from infra.emulated_cloud.calls import CloudAnswer
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import PERSON, new_cloud

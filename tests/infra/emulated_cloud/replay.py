@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.emulated_cloud.areas.principals import add_principal
+from infra.emulated_cloud.areas.databricks.principals import add_principal
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import add_metastore, new_cloud, token_of
 from infra.emulated_cloud.world import GROUP, SERVICE_PRINCIPAL, Site, World

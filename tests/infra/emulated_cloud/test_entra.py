@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from infra.emulated_cloud.areas.entra import ALGORITHM, assertion
+from infra.emulated_cloud.areas.entra.tokens import ALGORITHM, assertion
 from infra.emulated_cloud.calls import CloudAnswer
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import PERSON, new_cloud, token_of

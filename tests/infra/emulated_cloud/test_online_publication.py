@@ -13,7 +13,7 @@ from databricks.sdk.errors import PermissionDenied
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.ml import OnlineStore
 
-from infra.emulated_cloud.areas.online_stores import TABLES, VERSION
+from infra.emulated_cloud.areas.databricks.online_stores import TABLES, VERSION
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.prepared import new_cloud, token_of
 from infra.emulated_cloud.privileges import securables
@@ -31,10 +31,10 @@ from pipelines.scoring.columns import ARROW_TYPES
 from pipelines.scoring.declared import feature_lookups
 from pipelines.scoring.lakebase import connect, connection_arguments
 from pipelines.scoring.online import StoreError
-from pipelines.tasks import online_publication
-from pipelines.tasks.online_publication import note, publish_all, publish_online
-from pipelines.tasks.publishing import Lag
-from pipelines.tasks.synced_tables import SyncedTable
+from pipelines.tasks.predictions import online_publication
+from pipelines.tasks.predictions.online_publication import note, publish_all, publish_online
+from pipelines.tasks.predictions.publishing import Lag
+from pipelines.tasks.predictions.synced_tables import SyncedTable
 from tests.pipelines.serving.test_online_upkeep import FEATURES, HOUR, NOON, PLAIN, refresh
 
 FLIGHTS = replace(use_case("flight_delay"), online=OnlinePolicy(lag_hours=1.0, wait_minutes=1))

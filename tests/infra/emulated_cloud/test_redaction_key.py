@@ -11,8 +11,8 @@ from infra.emulated_cloud.prepared import new_cloud
 from infra.emulated_cloud.server import served
 from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.lakehouse import open_lakehouse
-from pipelines.tasks.redaction_key import redaction_key
-from tests.pipelines.tasks.test_dev_data import FEBRUARY, REDACTED
+from pipelines.tasks.data.redaction_key import redaction_key
+from tests.pipelines.tasks.data.test_dev_data import FEBRUARY, REDACTED
 
 KEY = "5a" * 32
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from infra.emulated_cloud.areas.model_versions import routed
+from infra.emulated_cloud.areas.databricks.model_versions import routed
 
 ENTITIES = [{"name": "champion", "entity_version": "4"}, {"name": "challenger", "entity_version": "6"}]
 

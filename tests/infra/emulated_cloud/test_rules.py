@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from infra.emulated_cloud import areas as areas_folder
-from infra.emulated_cloud.areas.azure_resource_rules import _is_within
+from infra.emulated_cloud.areas.azure.resource_rules import _is_within
 from infra.emulated_cloud.calls import Attempt, CloudAnswer, ServiceRule
 from infra.emulated_cloud.cloud import AREAS
 from infra.emulated_cloud.prepared import new_cloud
@@ -98,7 +98,7 @@ def test_every_rule_has_an_id_of_its_own_and_a_page_of_the_service() -> None:
 def test_every_module_of_the_areas_is_part_of_the_cloud() -> None:
     """A module that declares an area is in the list, so that its rules are among those tested here."""
     folder = Path(areas_folder.__path__[0])
-    declaring = [file.stem for file in folder.glob("*.py") if "\nAREA = Area(" in file.read_text(encoding="utf-8")]
+    declaring = [file.stem for file in folder.rglob("*.py") if "\nAREA = Area(" in file.read_text(encoding="utf-8")]
     assert len(declaring) == len(AREAS)
 
 

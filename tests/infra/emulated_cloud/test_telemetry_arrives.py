@@ -9,11 +9,11 @@ import pytest
 from azure.core.credentials import AccessToken
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
+from infra.emulated_cloud.areas.azure import monitor
 
-from infra.emulated_cloud.areas import azure_monitor
-from infra.emulated_cloud.areas.azure_monitor_resources import COMPONENT
-from infra.emulated_cloud.areas.azure_roles import ROLES
-from infra.emulated_cloud.areas.service_credentials import CONNECTOR, MADE_CREDENTIAL
+from infra.emulated_cloud.areas.azure.monitor_resources import COMPONENT
+from infra.emulated_cloud.areas.azure.roles import ROLES
+from infra.emulated_cloud.areas.databricks.service_credentials import CONNECTOR, MADE_CREDENTIAL
 from infra.emulated_cloud.calls import Attempt
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.prepared import new_cloud, token_of
@@ -26,7 +26,7 @@ from pipelines.telemetry.run import traced_run
 from pipelines.telemetry.settings import CONNECTION, SWITCH
 from tests.infra.emulated_cloud.attempts import perform
 
-CLOSED = azure_monitor.AREA.rules[0].given
+CLOSED = monitor.AREA.rules[0].given
 """A component that is closed to the internet, linked to a scope with an endpoint in the network ``vnet``; dev publishes."""
 NEVER = 2**33
 ALL_KINDS = {"RemoteDependencyData", "MessageData", "MetricData"}
@@ -82,7 +82,7 @@ def send(cloud: Cloud, addresses: Addresses, token: str, network: str, folder: P
 
 def kinds(cloud: Cloud) -> set[str]:
     """Return the kinds of envelopes that the component has taken."""
-    kept = cloud.world.store("azure", azure_monitor.KEPT).get(COMPONENT.lower(), {"envelopes": []})["envelopes"]
+    kept = cloud.world.store("azure", monitor.KEPT).get(COMPONENT.lower(), {"envelopes": []})["envelopes"]
     return {one["data"]["baseType"] for one in kept}
 
 

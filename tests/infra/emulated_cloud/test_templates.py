@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from infra.emulated_cloud.areas.azure_deployments import DEPLOYMENTS
-from infra.emulated_cloud.areas.azure_resource_rules import GROUP, MADE_GROUP
+from infra.emulated_cloud.areas.azure.deployments import DEPLOYMENTS
+from infra.emulated_cloud.areas.azure.resource_rules import GROUP, MADE_GROUP
 from infra.emulated_cloud.calls import Attempt, CloudAnswer, CloudRefusalError
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.prepared import new_cloud

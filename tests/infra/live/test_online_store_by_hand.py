@@ -9,7 +9,7 @@ from databricks.sdk.service.ml import OnlineStore
 from infra.config.loading import Settings
 from infra.config.naming import ResourceKind, name
 from infra.constructs.release import Release
-from infra.emulated_cloud.areas.online_store_rules import PROJECTS
+from infra.emulated_cloud.areas.databricks.online_store_rules import PROJECTS
 from infra.emulated_cloud.prepared import new_cloud, token_of
 from infra.emulated_cloud.server import served
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.emulated_cloud.areas.online_store_rules import STORES
+from infra.emulated_cloud.areas.databricks.online_store_rules import STORES
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.prepared import new_cloud, principal_of
 from infra.emulated_cloud.server import served

@@ -13,7 +13,7 @@ from infra.devops.actual_identities import read_identities
 from infra.devops.actual_state import ActualState
 from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.identity_steps import identity_steps
-from infra.emulated_cloud.areas.entra import assertion
+from infra.emulated_cloud.areas.entra.tokens import assertion
 from infra.emulated_cloud.prepared import ANALYST, PERSON, new_cloud
 from infra.emulated_cloud.server import served
 from infra.emulated_cloud.world import Site

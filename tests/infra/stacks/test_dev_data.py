@@ -14,7 +14,7 @@ from infra.synthesis.stack import Stack
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from tests.infra.conftest import SettingsFolder
-from tests.pipelines.tasks.test_dev_data import REDACTED
+from tests.pipelines.tasks.data.test_dev_data import REDACTED
 
 
 @pytest.fixture(scope="module")

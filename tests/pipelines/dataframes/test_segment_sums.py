@@ -18,7 +18,7 @@ from ml.spec.estimator import Problem
 from pipelines.dataframes import segment_sums
 from pipelines.dataframes.segment_sums import Asked, summarise
 from pipelines.lakehouse.lakehouse import Lakehouse
-from pipelines.tasks.summarised_evaluation import known_keys
+from pipelines.tasks.versions.summarised_evaluation import known_keys
 
 QUANTITY = ("roc_auc_score", "first", "second")
 WHOLE, POOL = segment_name(()), segment_name((), "kind", "pool")

@@ -10,9 +10,9 @@ from pipelines.day_one.reading import ranges_here
 from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
-from pipelines.tasks.ingest import ingest
-from pipelines.tasks.monitoring import measure
-from pipelines.tasks.scoring import score
+from pipelines.tasks.data.ingest import ingest
+from pipelines.tasks.monitoring.measurement import measure
+from pipelines.tasks.predictions.scoring import score
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks.conftest import context, files, said  # noqa: F401 - fixtures
 from tests.pipelines.tasks.ingested_flights import FEBRUARY, FLIGHT_DELAY, MARCH, landing, refresh

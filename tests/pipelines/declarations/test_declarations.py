@@ -148,7 +148,7 @@ def test_a_name_that_no_metric_or_statistic_has_is_refused_where_it_is_declared(
         (lambda: registry.use_case("flight_delay").table("metric"), "unknown table 'metric'"),
         (lambda: registry.job("flight_delay.training").task("asemble"), "did you mean 'assemble'?"),
         (lambda: registry.job("flight_delay.training").parameter("sede"), "did you mean 'seed'?"),
-        (lambda: load("pipelines.tasks.scoring:scoer"), "did you mean 'score'?"),
+        (lambda: load("pipelines.tasks.predictions.scoring:scoer"), "did you mean 'score'?"),
         (lambda: load("pipelines.tasks.nothing:score"), "there is no module 'pipelines.tasks.nothing'"),
     ],
 )

@@ -10,7 +10,7 @@ from ml.spec.errors import DeclarationError
 from pipelines.declarations.entries import mistake_in
 
 RIGHT = [
-    "pipelines.tasks.ingest:ingest",
+    "pipelines.tasks.data.ingest:ingest",
     "sklearn.linear_model.Ridge",
     "sklearn.ensemble.HistGradientBoostingClassifier",
     "pipelines.declarations.environment:ENVIRONMENTS",
@@ -19,14 +19,17 @@ RIGHT = [
     "math:sqrt",
 ]
 WRONG = [
-    ("pipelines.tasks.ingest:ingst", "module 'pipelines.tasks.ingest' has no 'ingst': did you mean 'ingest'?"),
+    (
+        "pipelines.tasks.data.ingest:ingst",
+        "module 'pipelines.tasks.data.ingest' has no 'ingst': did you mean 'ingest'?",
+    ),
     ("pipelines.tasks.nothing:score", "there is no module 'pipelines.tasks.nothing'."),
     ("pipeline.tasks.ingest:ingest", "there is no module 'pipeline'."),
     ("sklearn.linear_model.zzz", "module 'sklearn.linear_model' has no 'zzz'."),
     ("ingest", "is neither 'package.module:function' nor 'package.module.Class'."),
     ("pipelines.tasks:ingest:ingest", "is neither"),
     ("pipelines.tasks..ingest:ingest", "is neither"),
-    ("pipelines.tasks.ingest:", "is neither"),
+    ("pipelines.tasks.data.ingest:", "is neither"),
 ]
 
 
@@ -53,7 +56,7 @@ def test_looking_imports_nothing() -> None:
     """Neither the module nor the packages above it."""
     code = (
         "import sys; from pipelines.declarations.entries import mistake_in; "
-        "mistake_in('sklearn.linear_model.Ridge'), mistake_in('pipelines.tasks.ingest:ingest'); "
+        "mistake_in('sklearn.linear_model.Ridge'), mistake_in('pipelines.tasks.data.ingest:ingest'); "
         "print([name for name in ('sklearn', 'pipelines.tasks', 'pyspark') if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -29,7 +29,7 @@ from pipelines.execution.context import Context
 from pipelines.execution.runner import run_job
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.sources.contract import check
-from pipelines.tasks.ingest import ingest
+from pipelines.tasks.data.ingest import ingest
 from tests.ml.gate.test_decision import BETTER, CHAMPION, POLICY, contender, evaluated
 
 ROOT = Path(__file__).parents[3]

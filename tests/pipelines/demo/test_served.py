@@ -34,8 +34,8 @@ from pipelines.serving.application import Application
 from pipelines.serving.scorer import Scorer
 from pipelines.serving.server import serving_beside
 from pipelines.serving.versions import Followed, Loaded
-from pipelines.tasks.evaluation import evaluate
-from pipelines.tasks.promotion import promote
+from pipelines.tasks.versions.evaluation import evaluate
+from pipelines.tasks.versions.promotion import promote
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,
     SEED,

@@ -10,7 +10,8 @@ from pipelines.execution import jobs
 from pipelines.lakehouse.registry import models
 from pipelines.lakehouse.tables import delta_files, tables
 from pipelines.lakehouse.tables.store import Written
-from pipelines.tasks import monitoring, rollback, training
+from pipelines.tasks.monitoring import retraining
+from pipelines.tasks.versions import rollback, training
 
 
 def _rows_are_appended_blindly() -> None:
@@ -36,7 +37,7 @@ def _candidates_are_registered_again() -> None:
 
 def _decisions_belong_to_their_run_alone() -> None:
     """A retraining whose run was killed counts as done."""
-    monitoring._cut_off = lambda _context: set()
+    retraining._cut_off = lambda _context: set()
 
 
 def _rollbacks_begin_again() -> None:

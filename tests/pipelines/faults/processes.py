@@ -41,9 +41,9 @@ IMPORTED = (
     "pipelines.__main__", "pipelines.commands.run", "pipelines.commands.status", "pipelines.commands.assets",
     "pipelines.commands.report", "pipelines.commands.doctor", "pipelines.doctor.examination", "pipelines.doctor.repair",
     "pipelines.execution.jobs", "pipelines.lakehouse.registry.models",
-    "pipelines.report.writing", "pipelines.tasks.delivery", "pipelines.tasks.estimation", "pipelines.tasks.evaluation",
-    "pipelines.tasks.features", "pipelines.tasks.ingest", "pipelines.tasks.monitoring", "pipelines.tasks.promotion",
-    "pipelines.tasks.rollback", "pipelines.tasks.scoring", "pipelines.tasks.serving", "pipelines.tasks.streaming", "pipelines.tasks.training",
+    "pipelines.report.writing", "pipelines.tasks.versions.delivery", "pipelines.tasks.monitoring.estimation", "pipelines.tasks.versions.evaluation",
+    "pipelines.tasks.data.features", "pipelines.tasks.data.ingest", "pipelines.tasks.monitoring.measurement", "pipelines.tasks.monitoring.retraining", "pipelines.tasks.versions.promotion",
+    "pipelines.tasks.versions.rollback", "pipelines.tasks.predictions.scoring", "pipelines.tasks.versions.serving", "pipelines.tasks.predictions.streaming", "pipelines.tasks.versions.training",
     "pipelines.use_cases.air_time.sources", "pipelines.use_cases.air_time.features", "pipelines.use_cases.flight_delay.features",
     "ml.models.fitting", "ml.models.importance", "ml.evaluation.figures",
 )  # fmt: skip

@@ -24,7 +24,7 @@ from pipelines.report.page_charts import maturity_chart
 from pipelines.report.records import Row
 from pipelines.report.writing import NothingToReportError, only_use_case, write_report
 from pipelines.tasks import row_limits
-from pipelines.tasks.delivery import COPIED_FROM
+from pipelines.tasks.versions.delivery import COPIED_FROM
 
 APRIL, MAY, JUNE = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (4, 5, 6))
 FLIGHTS = use_case("flight_delay")

@@ -26,10 +26,10 @@ from pipelines.lakehouse.tables.arrow import records
 from pipelines.serving.application import Application
 from pipelines.serving.endpoint import EndpointOptions, opened_endpoint
 from pipelines.serving.limits import Limits
-from pipelines.tasks.evaluation import evaluate
-from pipelines.tasks.promotion import promote
-from pipelines.tasks.replay import replay
-from pipelines.tasks.rollout import decide
+from pipelines.tasks.rollout.decision import decide
+from pipelines.tasks.rollout.replay import replay
+from pipelines.tasks.versions.evaluation import evaluate
+from pipelines.tasks.versions.promotion import promote
 from tests.pipelines.online_store import started
 from tests.pipelines.serving.test_endpoint import TOKEN, ask
 from tests.pipelines.tasks.mutants import (

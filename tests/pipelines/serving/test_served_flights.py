@@ -36,10 +36,10 @@ from pipelines.scoring.declared import scoring_function
 from pipelines.scoring.kept_libraries import KeptLibraries
 from pipelines.scoring.online import OnlineFeatures
 from pipelines.serving.source import Registry
-from pipelines.tasks import batch_model as batch_model_module
-from pipelines.tasks.batch_model import batch_model
-from pipelines.tasks.publishing import feature_snapshot
-from pipelines.tasks.streaming import stream
+from pipelines.tasks.predictions import batch_model as batch_model_module
+from pipelines.tasks.predictions.batch_model import batch_model
+from pipelines.tasks.predictions.publishing import feature_snapshot
+from pipelines.tasks.predictions.streaming import stream
 from tests.pipelines.use_case_runs import run_job
 
 FLIGHTS = use_case("flight_delay")

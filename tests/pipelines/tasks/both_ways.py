@@ -13,7 +13,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.tasks import row_limits
-from pipelines.tasks.evaluation import evaluation_of
+from pipelines.tasks.versions.evaluation import evaluation_of
 from tests.pipelines.use_case_runs import rows_of
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import open_lakehouse
 from pipelines.sources import parts
-from pipelines.tasks.ingest import ingest
+from pipelines.tasks.data.ingest import ingest
 from tests.pipelines.own_data_guide import parcels_module
 
 BEGUN = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)

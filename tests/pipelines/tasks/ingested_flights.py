@@ -7,9 +7,9 @@ from typing import Any
 
 from pipelines.declarations.registry import use_case
 from pipelines.execution.context import Context, TaskResult
-from pipelines.tasks.features import build_features
-from pipelines.tasks.ingest import ingest
-from pipelines.tasks.labels import build_labels
+from pipelines.tasks.data.features import build_features
+from pipelines.tasks.data.ingest import ingest
+from pipelines.tasks.data.labels import build_labels
 from tests.pipelines.flight_files import write_all
 
 FLIGHT_DELAY = use_case("flight_delay")

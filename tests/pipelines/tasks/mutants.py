@@ -26,8 +26,8 @@ from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE_RUN
 from pipelines.lakehouse.registry.requirements import model_requirements
-from pipelines.tasks.candidates import Training, provenance, sidecar
-from pipelines.tasks.training import EVALUATION, TRAINING
+from pipelines.tasks.versions.candidates import Training, provenance, sidecar
+from pipelines.tasks.versions.training import EVALUATION, TRAINING
 
 FLIGHT_DELAY = use_case("flight_delay")
 SPECS = {spec.name: spec for spec in FLIGHT_DELAY.estimators}

@@ -27,10 +27,10 @@ from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.tables.arrow import to_pandas
 from pipelines.sources.files import package_data
-from pipelines.tasks.features import build_features
-from pipelines.tasks.ingest import ingest
-from pipelines.tasks.labels import build_labels
-from pipelines.tasks.training import assemble
+from pipelines.tasks.data.features import build_features
+from pipelines.tasks.data.ingest import ingest
+from pipelines.tasks.data.labels import build_labels
+from pipelines.tasks.versions.training import assemble
 
 FLIGHT_DELAY = use_case("flight_delay")
 UNTIL = dt.datetime(2013, 2, 15, tzinfo=dt.UTC)

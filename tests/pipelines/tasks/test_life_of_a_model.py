@@ -24,10 +24,11 @@ from pipelines.execution.runner import JobRun, State
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
 from pipelines.lakehouse.registry.model_version import NoModelVersionError
-from pipelines.tasks import evaluation as evaluation_task
-from pipelines.tasks import promotion, row_limits, training
-from pipelines.tasks.candidates import Training, provenance
-from pipelines.tasks.model_card import CARD_FILE, write_model_cards
+from pipelines.tasks import row_limits
+from pipelines.tasks.versions import evaluation as evaluation_task
+from pipelines.tasks.versions import promotion, training
+from pipelines.tasks.versions.candidates import Training, provenance
+from pipelines.tasks.versions.model_card import CARD_FILE, write_model_cards
 from tests.pipelines.use_case_runs import rows_of, run_job
 
 FLIGHT_DELAY = use_case("flight_delay")

@@ -25,8 +25,8 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.writing import write_report
-from pipelines.tasks import monitoring
-from pipelines.tasks.reference import Reference
+from pipelines.tasks.monitoring import retraining
+from pipelines.tasks.versions.reference import Reference
 from pipelines.workbench import workbench
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.use_case_runs import rows_of, run_job
@@ -224,7 +224,7 @@ def test_a_repeated_run_returns_the_decision_that_it_recorded(embedded_lakehouse
 
     def decided(run_id: str) -> bool:
         context = Context(lakehouse=embedded_lakehouse, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
-        return monitoring._decision(context, [FELL], [FELL], champion=1, end=APRIL).retrain
+        return retraining._decision(context, [FELL], [FELL], champion=1, end=APRIL).retrain
 
     assert [decided(run_id) for run_id in "aaba"] == [True, True, False, True]
     (kept,) = rows(embedded_lakehouse, "retrainings")
@@ -239,11 +239,11 @@ def test_a_retraining_that_was_cut_off_is_repeated_unless_it_made_the_champion(
     """If it did, the next run writes its model cards and lets its version be served."""
     done: list[str] = []
     for name in ("write_model_cards", "serve"):
-        monkeypatch.setattr(monitoring, name, lambda context: done.append(context.run_id))
+        monkeypatch.setattr(retraining, name, lambda context: done.append(context.run_id))
 
     def decided(run_id: str) -> bool:
         context = Context(lakehouse=embedded_lakehouse, use_case=AIR_TIME, run_id=run_id, now=APRIL, say=lambda _: None)
-        return monitoring._decision(context, [FELL], [FELL], champion=1, end=APRIL).retrain
+        return retraining._decision(context, [FELL], [FELL], champion=1, end=APRIL).retrain
 
     assert decided("a")
     begun = TaskRun(

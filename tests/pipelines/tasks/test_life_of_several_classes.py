@@ -35,8 +35,9 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
-from pipelines.tasks import estimation, monitoring, row_limits
-from pipelines.tasks.skew import skew
+from pipelines.tasks import row_limits
+from pipelines.tasks.monitoring import estimation, measurement
+from pipelines.tasks.monitoring.skew import skew
 from tests.pipelines.tasks.both_ways import (
     assert_equal_evaluations,
     assert_equal_verdicts,
@@ -257,7 +258,7 @@ def test_monitoring_of_several_classes_from_summaries_records_what_the_rows_give
     exact, said = measured(lakehouse, declared, "metrics"), list[str]()
     context = Context(lakehouse=lakehouse, use_case=declared, run_id="again", now=SCORED, say=said.append)
     monkeypatch.setattr(row_limits, "EXACT_ROWS", 300)
-    monitoring.measure(context, since=None, until=SCORED)
+    measurement.measure(context, since=None, until=SCORED)
     assert "measured from summaries" in said[0]
     found = measured(lakehouse, declared, "metrics")
     assert found.keys() == exact.keys()

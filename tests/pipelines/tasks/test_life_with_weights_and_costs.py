@@ -36,8 +36,8 @@ from pipelines.report.reading import read_environment
 from pipelines.report.writing import write_report
 from pipelines.reproduction import reproduce
 from pipelines.scoring.function import decided
-from pipelines.tasks import estimation, monitoring
-from pipelines.tasks.training import TRAINING, read_part
+from pipelines.tasks.monitoring import estimation, measurement
+from pipelines.tasks.versions.training import TRAINING, read_part
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks.test_life_of_every_estimator import loads_lightgbm
 from tests.pipelines.tasks.test_summaries import (
@@ -219,7 +219,7 @@ def test_above_the_row_limit_summaries_count_by_weight_and_by_money_too(
     assert_equal_within(vars(exact.weights), vars(found.weights), 1e-9, "weights")
     for one, other in zip(rows, again, strict=True):
         assert_equal_within(one, other, 1e-3, (one["metric"], one["slice_value"]))
-    monitoring.measure(context, since=None, until=SCORED)
+    measurement.measure(context, since=None, until=SCORED)
     estimation.estimate(context, since=None, until=SCORED)
     assert [line for line in said if "sample" in line] == []
     assert sum("from summaries" in line for line in said) == 3

@@ -10,7 +10,7 @@ from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_case
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.tasks.maintenance import CHAMPIONS_KEPT, newest_champions, table_versions
-from pipelines.tasks.promotion import ROLLBACK
+from pipelines.tasks.versions.promotion import ROLLBACK
 
 AIR_TIME = use_case("air_time")
 

@@ -23,9 +23,9 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE, Models
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.lakehouse.tables.tables import Tables
-from pipelines.tasks.evaluation import evaluate
-from pipelines.tasks.promotion import promote
-from pipelines.tasks.rollback import roll_back
+from pipelines.tasks.versions.evaluation import evaluate
+from pipelines.tasks.versions.promotion import promote
+from pipelines.tasks.versions.rollback import roll_back
 from tests.pipelines.tasks import mutants
 from tests.pipelines.tasks.mutants import (
     FLIGHT_DELAY,

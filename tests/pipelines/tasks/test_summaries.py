@@ -22,10 +22,11 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
 from pipelines.execution.context import Context
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
-from pipelines.tasks import estimation, monitoring, row_limits
-from pipelines.tasks.evaluation import evaluation_of
-from pipelines.tasks.summarised_evaluation import evaluate_summarised
-from pipelines.tasks.training import EVALUATION, part_of
+from pipelines.tasks import row_limits
+from pipelines.tasks.monitoring import estimation, measurement
+from pipelines.tasks.versions.evaluation import evaluation_of
+from pipelines.tasks.versions.summarised_evaluation import evaluate_summarised
+from pipelines.tasks.versions.training import EVALUATION, part_of
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.tasks import mutants
 from tests.pipelines.tasks.both_ways import (
@@ -116,7 +117,7 @@ def test_monitoring_from_summaries_records_what_the_rows_give(
     exact = measured(air_time, AIR_TIME, "metrics")
     said: list[str] = []
     monkeypatch.setattr(row_limits, "EXACT_ROWS", 1_000)
-    monitoring.measure(replace(context_of(air_time, AIR_TIME, "again"), say=said.append), since=None, until=MARCH)
+    measurement.measure(replace(context_of(air_time, AIR_TIME, "again"), say=said.append), since=None, until=MARCH)
     assert "measured from summaries" in said[0]
     found = measured(air_time, AIR_TIME, "metrics")
     assert found.keys() == exact.keys()

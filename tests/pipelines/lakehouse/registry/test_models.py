@@ -22,7 +22,7 @@ from pipelines.lakehouse.registry import local_stores
 from pipelines.lakehouse.registry.model_version import DIGEST, ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import Models
 from pipelines.lakehouse.registry.storing import SIDECAR
-from pipelines.tasks.reference import KEYS_FILE, PROFILE_FILE
+from pipelines.tasks.versions.reference import KEYS_FILE, PROFILE_FILE
 
 MODEL = Model(use_case="tests", name="lateness", comment="probability of being late")
 INPUTS = pd.DataFrame({"distance": np.linspace(0, 1, 64), "hour": np.tile([0.0, np.nan], 32)})

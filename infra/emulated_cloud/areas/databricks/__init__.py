@@ -1,0 +1,1 @@
+"""Databricks: the account, Unity Catalog and the objects of a workspace."""

@@ -1,0 +1,1 @@
+"""Microsoft Entra: tokens, and the directory by Microsoft Graph."""

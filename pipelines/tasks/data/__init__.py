@@ -1,0 +1,1 @@
+"""Bring in what a model learns from: source files, feature tables, labels."""

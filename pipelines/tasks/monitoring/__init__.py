@@ -1,0 +1,1 @@
+"""Watch a model in use: metrics, drift, findings, estimates without labels, skew, the decision to retrain."""

@@ -1,0 +1,1 @@
+"""Roll a version out in stages: replay of what was answered, evidence, decision."""

@@ -1,0 +1,1 @@
+"""Make, judge and move model versions: training, evaluation, promotion, rollback, delivery, serving."""

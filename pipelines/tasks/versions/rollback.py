@@ -1,0 +1,173 @@
+"""Gives the alias champion back to the version that had it before, on a person's request and with the reason stored.
+
+The task of the job ``rollback`` calls it. The verdicts, which include
+earlier rollbacks, say which version that was; if they do not, nothing is moved. Monitoring finds whether a champion
+has become worse, and a person decides.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from ml.gate.verdict import Outcome, Reason
+from ml.spec.errors import sentence_of
+from pipelines.declarations.use_case import UseCase
+from pipelines.execution.context import Context, TaskError, TaskResult
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.tables.arrow import records
+from pipelines.tasks.versions.promotion import ROLLBACK
+
+ROLLED_BACK = "rolled_back"
+"""The tag of a version that was taken back: when, in favour of which version, and why."""
+
+
+class RollbackError(TaskError):
+    """The champion stays: no earlier champion is recorded, or it cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """Which version gives the alias to which.
+
+    Attributes
+    ----------
+    previous
+        None if the verdicts name no version to go back to.
+    sentence
+        How it was found, or why it was not.
+    """
+
+    champion: int
+    previous: int | None
+    sentence: str
+
+
+def take_back(context: Context, *, reason: str) -> TaskResult:
+    """Give the alias back to the previous champion.
+
+    Raises
+    ------
+    RollbackError
+        If no reason is given, or as `roll_back` says.
+    """
+    if not reason.strip():
+        raise RollbackError(
+            "the parameter reason is empty: say why, for those who read the verdicts. Nothing was moved."
+        )
+    done = roll_back(context.lakehouse, context.use_case, reason=reason.strip(), now=context.now)
+    context.say(f"version {done.previous} is champion instead of {done.champion}: {done.sentence}")
+    return TaskResult(rows=1, values={"champion": str(done.previous), "instead_of": str(done.champion)})
+
+
+def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:
+    """Point the alias champion to the previous champion.
+
+    The verdict with its reason is kept first, the alias moves by one call at the end: an error leaves it where it was.
+
+    Raises
+    ------
+    RollbackError
+        If there is no champion or no previous one, the previous one cannot be loaded, or another process has moved
+        the alias meanwhile.
+    """
+    models, model, table = lakehouse.models, use_case.model, use_case.table("verdicts")
+    champion = models.find_alias(model, CHAMPION)
+    if champion is None:
+        raise RollbackError(
+            f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
+        )
+    verdicts = lakehouse.tables.read(table).toArrow().to_pylist()
+    decision = decide(champion.number, verdicts)
+    if decision.previous is None:
+        raise RollbackError(decision.sentence)
+    previous = _usable(lakehouse, use_case, decision.previous)
+    begun = unfinished(champion.number, verdicts) or now
+    lakehouse.tables.merge(table, records(table, [_record(decision, reason, begun)]))
+    models.set_tags(champion, {ROLLED_BACK: f"{begun.isoformat()} to version {previous.number}: {reason}"})
+    current = models.find_alias(model, CHAMPION)
+    if current is None or current.number != champion.number:
+        raise RollbackError(f"version {champion.number} is no longer the champion: look at its verdicts and ask again.")
+    models.set_alias(previous, CHAMPION)
+    return decision
+
+
+def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
+    """Return which version had the alias before; pure.
+
+    The verdict that promoted a version names the champion of that moment. A version that was itself taken back since
+    it was promoted is passed over for the one before it.
+
+    Parameters
+    ----------
+    champion
+        The version that has the alias now.
+    verdicts
+        Rows of the verdicts table, in any order.
+    """
+    taken_back = {row["champion"]: row["decided_at"] for row in _ordered(verdicts, ROLLBACK)}
+    promotions = {row["promoted"]: row for row in _ordered(verdicts, Outcome.PROMOTE)}
+    seen, version = {champion}, champion
+    while version in promotions:
+        previous = promotions[version]["champion"]
+        if previous is None:
+            return _nothing(champion, f"version {version} was the first champion")
+        if previous in seen:
+            return _nothing(champion, f"before version {version} was version {previous}, which has been passed over")
+        since = promotions[previous]["decided_at"] if previous in promotions else None
+        if previous not in taken_back or (since is not None and since > taken_back[previous]):
+            sentence = f"version {previous} was champion when version {version} was promoted"
+            return Rollback(champion=champion, previous=previous, sentence=sentence)
+        seen.add(previous)
+        version = previous
+    return _nothing(champion, f"no verdict shows which version was champion before version {version}")
+
+
+def unfinished(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> dt.datetime | None:
+    """Return when a rollback of the champion was decided that has not moved the alias; None if there is none.
+
+    It was interrupted after its verdict was kept: repeating it must not leave a second one.
+    """
+    promoted = [row["decided_at"] for row in _ordered(verdicts, Outcome.PROMOTE) if row["promoted"] == champion]
+    taken_back = [row["decided_at"] for row in _ordered(verdicts, ROLLBACK) if row["champion"] == champion]
+    if not taken_back or (promoted and promoted[-1] > taken_back[-1]):
+        return None
+    return cast("dt.datetime", taken_back[-1]).astimezone(dt.UTC)
+
+
+def _ordered(verdicts: Sequence[Mapping[str, Any]], outcome: str) -> list[Mapping[str, Any]]:
+    """Return the verdicts of one outcome, the oldest first: of several about one version the last one stays."""
+    return sorted((row for row in verdicts if row["outcome"] == outcome), key=lambda row: row["decided_at"])
+
+
+def _nothing(champion: int, why: str) -> Rollback:
+    sentence = f"there is nothing to go back to: {why}. Version {champion} stays champion."
+    return Rollback(champion=champion, previous=None, sentence=sentence)
+
+
+def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersion:
+    """Return a version that is there and can be loaded."""
+    try:
+        version = lakehouse.models.version(use_case.model, number)
+        lakehouse.models.load(version)
+    except Exception as error:
+        raise RollbackError(
+            f"version {number} was champion before and cannot be loaded ({sentence_of(error)}): the champion "
+            "stays; train another one."
+        ) from error
+    return version
+
+
+def _record(decision: Rollback, reason: str, now: dt.datetime) -> dict[str, Any]:
+    stored = Reason(
+        rule=ROLLBACK, candidate=decision.previous, passed=True, value=None, threshold=None, sentence=decision.sentence
+    )
+    back = f"roll back from version {decision.champion} to version {decision.previous}"
+    return {
+        "evaluation_id": f"{ROLLBACK} {now.isoformat()}", "decided_at": now, "policy": ROLLBACK, "outcome": ROLLBACK,
+        "champion": decision.champion, "promoted": decision.previous, "challenger": None,
+        "sentence": f"{back}: {reason}", "reasons": json.dumps([asdict(stored)]),
+    }  # fmt: skip
