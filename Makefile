@@ -37,17 +37,17 @@ rehearse: $(VENV)/.dev ## go from a commit to prod and back in the emulated clou
 	$(BIN)/python -m infra rehearse
 
 test: $(VENV)/.dev ## set everything up and run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 prove: $(VENV)/.dev ## run the tests that take too long for every run: injected errors at each step, second engine, writers at once
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m proof
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder -m proof
 
 check: $(VENV)/.dev ## before a commit: style, types, walls between the rooms, tests of what changed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup $$($(BIN)/python tests/changed_rooms.py)
+	$(BIN)/pytest -n auto --dist loadgroup $$($(BIN)/python tests/changed_rooms.py)
 
 bench: $(VENV)/.dev $(VENV)-peers/.peers $(VENV)-serving-peer/.peers ## print the figures, each beside its alternative
 	$(BIN)/python -m benchmarks

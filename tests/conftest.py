@@ -3,6 +3,7 @@
 import os
 import time
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -16,6 +17,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Clusters and agents run in UTC, laptops do not: in another zone a test shows code that takes local time for UTC.
 os.environ["TZ"] = "Australia/Adelaide"
 time.tzset()
+
+
+GIB_OF_A_PROCESS = 3
+"""What one process of the suite needs at its peak, with its engine and the programs that it starts, in GiB."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` starts: one per core, as far as the memory goes, and two at least."""
+    cores = psutil.cpu_count() or 1
+    return max(2, min(cores, psutil.virtual_memory().available // (GIB_OF_A_PROCESS * 1024**3)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -27,7 +27,7 @@ from infra.emulated_cloud.areas.databricks import (
     workspace_objects,
     workspace_settings,
 )
-from infra.emulated_cloud.areas.entra.tokens import graph, graph_credentials, tokens
+from infra.emulated_cloud.areas.entra import graph, graph_credentials, tokens
 from infra.emulated_cloud.calls import (
     ACCOUNT,
     AZURE,

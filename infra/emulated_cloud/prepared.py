@@ -2,10 +2,10 @@
 
 import uuid
 
-from infra.emulated_cloud.areas.azure.roles import give_role
 from infra.emulated_cloud.areas.azure.databricks_workspaces import add_workspace
-from infra.emulated_cloud.areas.entra.graph import PRINCIPALS
+from infra.emulated_cloud.areas.azure.roles import give_role
 from infra.emulated_cloud.areas.databricks.principals import add_principal
+from infra.emulated_cloud.areas.entra.graph import PRINCIPALS
 from infra.emulated_cloud.cloud import Cloud
 from infra.emulated_cloud.world import SERVICE_PRINCIPAL, USER, Caller, Site, World
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from infra.emulated_cloud.areas.entra.tokens import assertion
 from infra.emulated_cloud.areas.databricks.object_permissions import KINDS
+from infra.emulated_cloud.areas.entra.tokens import assertion
 from infra.emulated_cloud.calls import SIGN_IN, Attempt, CloudAnswer
 from infra.emulated_cloud.cloud import Cloud, Request
 from infra.emulated_cloud.prepared import token_of

@@ -24,8 +24,8 @@ from infra.devops.actual_state import ActualState
 from infra.devops.desired_state import DesiredState, desired_state
 from infra.devops.identity_steps import identity_steps
 from infra.devops.step import SetupStep
-from infra.emulated_cloud.areas.azure.roles import give_role
 from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
+from infra.emulated_cloud.areas.azure.roles import give_role
 from infra.emulated_cloud.calls import CloudAnswer
 from infra.emulated_cloud.prepared import PERSON
 from infra.emulated_cloud.world import Site

@@ -9,8 +9,8 @@ import pytest
 from azure.core.credentials import AccessToken
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import PermissionDenied
-from infra.emulated_cloud.areas.azure import monitor
 
+from infra.emulated_cloud.areas.azure import monitor
 from infra.emulated_cloud.areas.azure.monitor_resources import COMPONENT
 from infra.emulated_cloud.areas.azure.roles import ROLES
 from infra.emulated_cloud.areas.databricks.service_credentials import CONNECTOR, MADE_CREDENTIAL

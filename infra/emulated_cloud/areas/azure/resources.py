@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from infra.emulated_cloud.areas.azure.databricks_workspaces import workspace_added, workspace_removed
 from infra.emulated_cloud.areas.azure.ids import ASSIGNMENT, FIXED, resource_type, resources
 from infra.emulated_cloud.areas.azure.monitor_resources import RULES as MONITOR_RULES
 from infra.emulated_cloud.areas.azure.monitor_resources import component_added, read_cap, write_cap
 from infra.emulated_cloud.areas.azure.resource_rules import RULES
 from infra.emulated_cloud.areas.azure.roles import BY_ID, ROLES
-from infra.emulated_cloud.areas.azure.databricks_workspaces import workspace_added, workspace_removed
 from infra.emulated_cloud.calls import AZURE, Area, Call, CloudAnswer, CloudRefusalError, Endpoint, endpoints
 from infra.emulated_cloud.world import Json, World
 

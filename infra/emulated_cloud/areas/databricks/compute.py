@@ -6,8 +6,8 @@ Nothing is started: a cluster is a description. Not known: sizes, prices and quo
 import copy
 from typing import Any
 
-from infra.emulated_cloud.areas.azure.roles import KEY_ENCRYPTION, has_data_role
 from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
+from infra.emulated_cloud.areas.azure.roles import KEY_ENCRYPTION, has_data_role
 from infra.emulated_cloud.areas.databricks.object_permissions import PAGE, holds_level
 from infra.emulated_cloud.calls import WORKSPACE, Area, Attempt, Call, ServiceRule, endpoints
 from infra.emulated_cloud.collections_of import Collection, hexadecimal, unique

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.emulated_cloud.areas.databricks.compute import STARTS
 from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
+from infra.emulated_cloud.areas.databricks.compute import STARTS
 from infra.emulated_cloud.areas.databricks.object_permissions import RESTRICT_PAGE, holds_level
 from infra.emulated_cloud.areas.databricks.principals import may_use
 from infra.emulated_cloud.calls import (

@@ -8,7 +8,15 @@ pipeline is done at once. Not known: what roles of Postgres may read, branches, 
 
 import copy
 
-from infra.emulated_cloud.areas.databricks.online_store_rules import PG, PROJECTS, RULES, STORES, F, project_of, source_table
+from infra.emulated_cloud.areas.databricks.online_store_rules import (
+    PG,
+    PROJECTS,
+    RULES,
+    STORES,
+    F,
+    project_of,
+    source_table,
+)
 from infra.emulated_cloud.areas.databricks.workspace_objects import timestamp
 from infra.emulated_cloud.calls import WORKSPACE, Area, Call, endpoints, not_found
 from infra.emulated_cloud.collections_of import Collection
