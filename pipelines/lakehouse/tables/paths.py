@@ -10,6 +10,7 @@ stored in tables and registries never contains the link.
 """
 
 import atexit
+import errno
 import functools
 import os
 import re
@@ -29,6 +30,9 @@ FALLBACK = Path("/tmp")  # noqa: S108 - `mkdtemp` makes a private folder in it
 """Where links are made if the folder for temporary files has no plain name either."""
 
 
+A_LOOP = "a loop of symbolic links"
+
+
 class FolderError(RequestError):
     """A folder that cannot hold a lakehouse; nothing was written."""
 
@@ -44,7 +48,7 @@ def usable_folder(root: Path) -> Path:
     try:
         name = os.fsencode(root)
         name.decode("utf-8")
-        found = root.resolve()
+        found = _without_links(root)
         nearest = next(folder for folder in (found, *found.parents) if folder.exists())
     except UnicodeError:
         raise FolderError(f"the folder {root!s:.200} has a name that is not UTF-8: choose another --root.") from None
@@ -68,6 +72,14 @@ def usable_folder(root: Path) -> Path:
         raise FolderError(
             f"the folder {_short(root)} cannot be made: {_short(nearest)} is a file; choose another --root."
         )
+    return found
+
+
+def _without_links(root: Path) -> Path:
+    """Return an absolute path without symbolic links; a loop of them, which Python 3.13 keeps in the path, raises."""
+    found = root.resolve()
+    if any(folder.is_symlink() for folder in (found, *found.parents)):
+        raise OSError(errno.ELOOP, A_LOOP)
     return found
 
 
@@ -125,4 +137,4 @@ def _short(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or "a loop of symbolic links"
+    return (error.strerror if isinstance(error, OSError) else None) or A_LOOP

@@ -103,6 +103,10 @@ def _a_loop(folder: Path) -> Path:
     return folder / "loop"
 
 
+def _below_a_loop(folder: Path) -> Path:
+    return _a_loop(folder) / "below"
+
+
 def _not_text(folder: Path) -> Path:
     return folder / os.fsdecode(b"\xff")
 
@@ -115,6 +119,7 @@ def _not_text(folder: Path) -> Path:
         (lambda folder: folder / "/".join(["x" * 200] * (LONGEST // 200)), f"and {LONGEST} are allowed"),
         (_a_file, "is a file"),
         (_a_loop, "loop of symbolic links"),
+        (_below_a_loop, "loop of symbolic links"),
         (_not_text, "not UTF-8"),
     ],
 )
