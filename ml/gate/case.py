@@ -38,13 +38,6 @@ class Case:
         return None if version is None else self.evaluation.contender(version)
 
     @property
-    def tests(self) -> int:
-        """How many comparisons with the champion the policy corrects for: one where it corrects for none."""
-        if self.policy.correction is Correction.NONE:
-            return 1
-        return len(self.evaluation.candidates) + self.evaluation.trials_on_rows
-
-    @property
     def rival(self) -> str:
         """What the candidate has to beat, as text for a sentence."""
         return "a constant prediction" if self.champion is None else f"version {self.champion.version}"
@@ -80,25 +73,6 @@ def corrected(p_values: Sequence[float], correction: Correction) -> list[float]:
         largest = max(largest, min(1.0, p_values[index] * (count - rank)))
         result[index] = largest
     return result
-
-
-def corrected_p_values(evaluation: Evaluation, policy: GatePolicy) -> dict[int, float]:
-    """Return each candidate's p-value for the comparison that decides, corrected for how many candidates there are.
-
-    A candidate that does not count is included in their number, because it was tried; so is a trial of a search that was
-    validated on the same rows. Trials that were validated on training rows alone have nothing to do with these.
-    """
-    raw = {candidate.version: 1.0 for candidate in evaluation.candidates}
-    for c in evaluation.comparisons:
-        if c.against == evaluation.champion and c.metric == policy.metric and c.slice_key is None:
-            raw[c.candidate] = c.p_value
-    tried = [1.0] * evaluation.trials_on_rows
-    return dict(zip(raw, corrected([*raw.values(), *tried], policy.correction), strict=False))
-
-
-def by_how_much(difference: float) -> str:
-    """Return a difference in words; a positive one means better."""
-    return f"{'worse' if difference < 0 else 'better'} by {abs(difference):.4f}"
 
 
 def plain(rule: str, candidate: int | None, passed: bool, sentence: str) -> Reason:

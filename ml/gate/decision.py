@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ml.evaluation.record import EvaluatedContender, Evaluation
-from ml.gate.case import Case, corrected_p_values
+from ml.gate.case import Case, corrected
 from ml.gate.rules import candidate_reasons, general_reasons
 from ml.gate.verdict import Outcome, Reason, Verdict
 from ml.spec.costs import ErrorCosts
@@ -34,7 +34,7 @@ def decide(evaluation: Evaluation, policy: GatePolicy, costs: ErrorCosts | None 
     if not all(reason.passed for reason in general):
         return _verdict(evaluation, policy, Outcome.REFUSE, general)
     ranked = sorted(evaluation.candidates, key=lambda candidate: _rank(candidate, policy))
-    p_values = corrected_p_values(evaluation, policy)
+    p_values = _corrected(evaluation, policy)
     judged = {
         candidate.version: tuple(
             candidate_reasons(
@@ -70,6 +70,20 @@ def _rank(candidate: EvaluatedContender, policy: GatePolicy) -> tuple[bool, floa
     sign = 1.0 if higher_is_better(policy.metric) else -1.0
     value = sign * candidate.metrics.get(policy.metric, math.nan)
     return math.isnan(value), -value
+
+
+def _corrected(evaluation: Evaluation, policy: GatePolicy) -> dict[int, float]:
+    """Return each candidate's p-value for the comparison that decides, corrected for how many candidates there are.
+
+    A candidate that does not count is included in their number, because it was tried; so is a trial of a search that was
+    validated on the same rows. Trials that were validated on training rows alone have nothing to do with these.
+    """
+    raw = {candidate.version: 1.0 for candidate in evaluation.candidates}
+    for c in evaluation.comparisons:
+        if c.against == evaluation.champion and c.metric == policy.metric and c.slice_key is None:
+            raw[c.candidate] = c.p_value
+    tried = [1.0] * evaluation.trials_on_rows
+    return dict(zip(raw, corrected([*raw.values(), *tried], policy.correction), strict=False))
 
 
 def _verdict(

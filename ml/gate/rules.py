@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import EvaluatedContender, Evaluation, WeightCounts
-from ml.gate.case import Case, at_least, by_how_much, corrected, number, plain
+from ml.gate.case import Case, at_least, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
@@ -136,7 +136,9 @@ def _units(case: Case, found: Comparison) -> str:
 
 
 def _won(case: Case, found: Comparison, what: str, minimum: float) -> Reason:
-    needed = 1 - (1 - minimum) / case.tests
+    tried = len(case.evaluation.candidates) + case.evaluation.trials_on_rows
+    candidates = tried if case.policy.correction is not Correction.NONE else 1
+    needed = 1 - (1 - minimum) / candidates
     share = found.wins / found.resamples
     sentence = f"{what}: it wins on {found.wins} of {found.resamples} resamples, {needed:.1%} are needed"
     return number("better", case.version, share >= needed, share, needed, sentence)
@@ -169,7 +171,7 @@ def _guard_rails(case: Case) -> Iterator[Reason]:
     found = [case.on_all_rows(rail.metric, case.champion.version) for rail in policy.guard_rails]
     p_values = corrected([0.0 if c is None else c.p_worse for c in found], Correction.HOLM)
     for rail, c, p in zip(policy.guard_rails, found, p_values, strict=True):
-        change = "was not compared" if c is None else f"is {by_how_much(c.difference)}"
+        change = "was not compared" if c is None else f"is better by {c.difference:+.4f}"
         sentence = (
             f"version {case.version}: {rail.metric} {change}; worse by more than {rail.tolerance:g} has p = {p:.3g}, "
             f"{policy.guard_alpha:g} or less counts as shown"

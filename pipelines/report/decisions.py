@@ -3,20 +3,16 @@
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ml.evaluation.record import EvaluatedContender, Evaluation
-from ml.gate.intervals import judged_differences
 from ml.gate.verdict import Reason
-from ml.monitoring.findings import ALL_ROWS, OF_OTHER_TASKS, FindingKind
+from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
-from ml.spec.gate_policy import GatePolicy
-from pipelines.report.compared import Compared, compared
 from pipelines.report.distributions import Distribution, distributions
 from pipelines.report.records import EnvironmentRecords, Row, Version
-from pipelines.report.served import look_id
 
 
 class Way(StrEnum):
@@ -36,9 +32,6 @@ class Judged:
     ----------
     measured
         What its evaluation found, importance and reliability among it; None where the evaluation is not stored.
-    compared
-        Its differences from the champion as the gate judged them; None where the evaluation is not stored, was made for
-        another policy than the present one, or the candidate did not count.
     """
 
     version: int
@@ -47,7 +40,6 @@ class Judged:
     promoted: bool
     reasons: tuple[Reason, ...]
     measured: EvaluatedContender | None = None
-    compared: Compared | None = None
 
     @property
     def failed(self) -> int:
@@ -64,8 +56,6 @@ class GateDecision:
     origin
         The environment from which a delivery copied its candidate; None where nothing was copied or no candidate was
         judged.
-    look
-        Where the page shows the look that ended a rollout, with all that it was based on; None where it does not.
     """
 
     way: Way
@@ -79,7 +69,6 @@ class GateDecision:
     sentence: str
     general: tuple[Reason, ...]
     candidates: tuple[Judged, ...]
-    look: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +81,6 @@ class Decision:
         None where a person, not the monitor, requested the one verdict.
     found
         Kind of finding to how many there were in the window just closed, as known then.
-    fallen
-        The findings of a metric that fell, known then: on all rows first, then by slice.
     distributions
         Of the columns that these findings are about, before and after.
     """
@@ -104,26 +91,16 @@ class Decision:
     reasons: tuple[str, ...]
     found: Mapping[str, int]
     verdicts: tuple[GateDecision, ...]
-    fallen: tuple[Row, ...] = ()
     distributions: tuple[Distribution, ...] = ()
 
 
-def gate_decisions(environment: EnvironmentRecords, policy: GatePolicy) -> tuple[GateDecision, ...]:
-    """Return every verdict, oldest first.
-
-    Parameters
-    ----------
-    policy
-        The gate's now: a verdict of another one shows its rules without intervals.
-    """
+def gate_decisions(environment: EnvironmentRecords) -> tuple[GateDecision, ...]:
+    """Return every verdict, oldest first."""
     versions = {version.number: version for version in environment.versions}
     evaluations = {row["evaluation_id"]: Evaluation.from_json(row["evaluation"]) for row in environment.evaluations}
-    looks = {str(look["run_id"]) for look in (environment.served.decisions if environment.served else ())}
     jobs = {row["run_id"]: str(row["job"]) for row in environment.runs}
     return tuple(
-        _gate_decision(
-            row, versions, jobs.get(row["evaluation_id"], ""), evaluations.get(row["evaluation_id"]), policy, looks
-        )
+        _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""), evaluations.get(row["evaluation_id"]))
         for row in sorted(environment.verdicts, key=lambda row: row["decided_at"])
     )
 
@@ -137,22 +114,17 @@ def decisions(environment: EnvironmentRecords, verdicts: Sequence[GateDecision])
     return tuple(sorted((*monitored, *requested), key=lambda decision: decision.decided_at))
 
 
-def _gate_decision(
-    row: Row, versions: Mapping[int, Version], job: str, evaluation: Evaluation | None, policy: GatePolicy,
-    looks: Collection[str],
-) -> GateDecision:  # fmt: skip
+def _gate_decision(row: Row, versions: Mapping[int, Version], job: str, evaluation: Evaluation | None) -> GateDecision:
     reasons = [Reason(**reason) for reason in json.loads(row["reasons"])]
     judged = dict.fromkeys(reason.candidate for reason in reasons if reason.candidate is not None)
-    candidates = tuple(_judged(number, row, reasons, versions, evaluation, policy) for number in judged)
+    candidates = tuple(_judged(number, row, reasons, versions, evaluation) for number in judged)
     way = _way(row, job, candidates)
-    run = row["evaluation_id"].removeprefix(f"{Way.ROLLOUT} ")
     copied = next((c.copied_from for c in candidates if c.copied_from), None) if way is Way.DELIVERY else None
     return GateDecision(
         way=way, origin=None if copied is None else copied.split()[0],
         decided_at=row["decided_at"], evaluation_id=row["evaluation_id"], outcome=row["outcome"],
         policy=row["policy"], champion=row["champion"], promoted=row["promoted"], sentence=row["sentence"],
         general=tuple(reason for reason in reasons if reason.candidate is None), candidates=candidates,
-        look=look_id(run) if way is Way.ROLLOUT and run in looks else None,
     )  # fmt: skip
 
 
@@ -167,19 +139,14 @@ def _way(row: Row, job: str, candidates: Sequence[Judged]) -> Way:
 
 
 def _judged(
-    number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version], evaluation: Evaluation | None,
-    policy: GatePolicy,
-) -> Judged:  # fmt: skip
+    number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version], evaluation: Evaluation | None
+) -> Judged:
     found = next((one for one in evaluation.contenders if one.version == number), None) if evaluation else None
     tags = versions[number].tags if number in versions else {}
-    differences = None
-    if evaluation is not None and found is not None and number != evaluation.champion:
-        shown = f"compared-{row['evaluation_id']}-{number}".replace(" ", "-")
-        differences = compared(judged_differences(evaluation, policy, number), name=shown)
     return Judged(
         version=number, estimator=tags.get("estimator", "unknown"), copied_from=tags.get("copied_from"),
         promoted=number == row["promoted"], reasons=tuple(reason for reason in reasons if reason.candidate == number),
-        measured=found, compared=differences,
+        measured=found,
     )  # fmt: skip
 
 
@@ -197,19 +164,8 @@ def _monitored(environment: EnvironmentRecords, decided: Row, answers: Sequence[
         reasons=tuple(json.loads(decided["reasons"])),
         found=Counter(f["kind"] for f in known if f["window_start"] == closed),
         verdicts=tuple(verdict for verdict in answers if verdict.decided_at == moment),
-        fallen=_fallen(known, closed),
         distributions=distributions(environment, known, closed, moment),
     )
-
-
-def _fallen(known: Sequence[Row], closed: dt.datetime | None) -> tuple[Row, ...]:
-    """Return the metrics that had fallen in the newest window with such a finding: its labels may come after its end."""
-    fell = [
-        f for f in known if f["kind"] == FindingKind.METRIC_FELL and closed is not None and f["window_start"] <= closed
-    ]
-    newest = max((f["window_start"] for f in fell), default=None)
-    own = [f for f in fell if f["window_start"] == newest]
-    return tuple(sorted(own, key=lambda f: (f["slice_key"] != ALL_ROWS, f["slice_key"], f["slice_value"])))
 
 
 def _requested(verdict: GateDecision) -> Decision:

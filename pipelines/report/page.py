@@ -72,12 +72,12 @@ def render(records: ReportRecords) -> str:
     """
     environment = records.main_environment
     months = report_quality.months(records)
-    verdicts = report_decisions.gate_decisions(environment, records.policy)
+    verdicts = report_decisions.gate_decisions(environment)
     starts = tuple(month.start for month in months)
     jobs = report_operations.job_runs(environment)
     outcomes = [month.outcome for month in months if month.outcome is not None]
     estimated = report_estimates.estimate_tables(records)
-    stages = report_served.served_stages(environment.served, records.policy)
+    stages = report_served.served_stages(environment.served)
     return page_templates().get_template("report.html").render(
         records=records,
         environment=environment,

@@ -4,16 +4,12 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ml.evaluation.record import Evaluation
-from ml.gate.intervals import judged_differences
 from ml.gate.verdict import Reason
 from ml.rollout.decision import said
-from ml.rollout.looks import policy_of_look
-from ml.spec.gate_policy import GatePolicy
 from pipelines.report.charts import Series, line_chart
-from pipelines.report.compared import Compared, compared
-from pipelines.report.records import Row, ServedByVersion, ServedRequests
+from pipelines.report.records import ServedByVersion, ServedRequests
 
 CHAMPION, CHALLENGER, ALONE = "champion", "challenger", "alone"
 
@@ -26,22 +22,12 @@ class ShownLook:
     ----------
     reasons
         Every rule, those by which it was returned first.
-    compared
-        What the gate compared; None where it could not decide, or decides by another policy now.
     """
-
-    run_id: str
 
     decided_at: dt.datetime
     move: str
     sentence: str
     reasons: tuple[Reason, ...]
-    compared: Compared | None = None
-
-    @property
-    def id(self) -> str:
-        """Its place on the page."""
-        return look_id(self.run_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,25 +62,14 @@ class ServedStage:
         return None if found is None else 1000 * found
 
 
-def look_id(run_id: str) -> str:
-    """Return the id of a look on the page."""
-    return f"look-{run_id}"
-
-
-def served_stages(served: ServedRequests | None, policy: GatePolicy) -> tuple[ServedStage, ...]:
-    """Return the stages in the order in which they began.
-
-    Parameters
-    ----------
-    policy
-        The gate's now: looks of another one are shown without intervals.
-    """
+def served_stages(served: ServedRequests | None) -> tuple[ServedStage, ...]:
+    """Return the stages in the order in which they began."""
     if served is None:
         return ()
     keys = dict.fromkeys(
         (one.rollout_id, one.percentage) for one in sorted(served.by_version, key=lambda one: one.began)
     )
-    return tuple(_stage(served, *key, policy) for key in keys)
+    return tuple(_stage(served, *key) for key in keys)
 
 
 def latency_chart(stages: Sequence[ServedStage]) -> str:
@@ -116,7 +91,7 @@ def latency_legend(stages: Sequence[ServedStage]) -> list[tuple[str, str]]:
     return [(role, style) for role, style in styles.items() if role in there]
 
 
-def _stage(served: ServedRequests, rollout_id: str | None, percentage: int | None, policy: GatePolicy) -> ServedStage:
+def _stage(served: ServedRequests, rollout_id: str | None, percentage: int | None) -> ServedStage:
     own = [one for one in served.by_version if (one.rollout_id, one.percentage) == (rollout_id, percentage)]
     decided = sorted(
         (row for row in served.decisions if (row["rollout_id"], row["percentage"]) == (rollout_id, percentage)),
@@ -130,16 +105,9 @@ def _stage(served: ServedRequests, rollout_id: str | None, percentage: int | Non
     named = next(iter(challengers), None)
     who = f"v{named} " if named is not None else ""
     name = "no rollout" if rollout_id is None or percentage is None else f"{who}{said(percentage)}"
-    return ServedStage(name=name, versions=tuple(versions), looks=tuple(_look(row, policy) for row in decided))
+    return ServedStage(name=name, versions=tuple(versions), looks=tuple(_look(row) for row in decided))
 
 
-def _look(row: Row, policy: GatePolicy) -> ShownLook:
-    run_id, differences = str(row["run_id"]), None
-    if row["evaluation"] is not None and row["look"] is not None:
-        evaluation = Evaluation.from_json(row["evaluation"])
-        judged = judged_differences(evaluation, policy_of_look(policy, row["look"]), row["model_version"])
-        differences = compared(judged, name=f"compared-{run_id}")
-    return ShownLook(
-        run_id=run_id, decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"],
-        reasons=tuple(Reason(**reason) for reason in json.loads(row["reasons"])), compared=differences,
-    )  # fmt: skip
+def _look(row: Any) -> ShownLook:
+    reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
+    return ShownLook(decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"], reasons=reasons)

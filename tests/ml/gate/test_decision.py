@@ -152,7 +152,7 @@ MUTANTS = {
     ),
     "of unknown speed": ({"seconds_per_1000_rows": None}, {}, "latency", "was not measured"),
     "miscalibrated": ({"scores": shifted(1.5)}, {}, "calibration", "standard deviations of the label"),
-    "worse log loss": ({"scores": shifted(2.5)}, {}, "guard_rails", "log_loss is worse by 0."),
+    "worse log loss": ({"scores": shifted(2.5)}, {}, "guard_rails", "log_loss is better by -"),
     "scored other rows": ({"scored_keys": keys_digest(KEYS[::-1])}, {}, "counts", "scored on other rows"),
     "trained on later rows": ({"trained_until": DRAWN.times[5_000]}, {}, "counts", "not later than"),
     "below the absolute limit": ({}, {"limit": 0.95}, "limit", "the limit is 0.95"),

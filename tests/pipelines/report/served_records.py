@@ -17,7 +17,7 @@ FAULT = Reason(
 def decision(rollout: str, challenger: int, champion: int, percentage: int, move: str, sentence: str) -> Row:
     """A row of the table of decisions."""
     return {
-        "rollout_id": rollout, "run_id": f"{rollout}-{percentage}-{move}", "look": None, "evaluation": None, "decided_at": DAY, "model_version": challenger, "champion": champion, "percentage": percentage,
+        "rollout_id": rollout, "decided_at": DAY, "model_version": challenger, "champion": champion, "percentage": percentage,
         "move": move, "following": 0, "sentence": sentence, "reasons": json.dumps([asdict(FAULT)]),
     }  # fmt: skip
 

@@ -15,7 +15,6 @@ from pipelines.report.page import render
 from pipelines.report.records import EstateSummary, StackResources, Version
 from tests.pipelines.report.pages_in_a_browser import SERIOUS, looked_at, shown_text
 from tests.pipelines.report.served_records import SERVED
-from tests.pipelines.report.test_compared import html as page_of_a_verdict
 from tests.pipelines.report.test_page import prod, report, run_row
 
 FLIGHT_DELAY = use_case("flight_delay")
@@ -61,7 +60,6 @@ def pages() -> dict[str, str]:
     written = {
         "report": render(report(prod(served=SERVED, links=LINKS, versions=(VERSION,)), estate=ESTATE)),
         "report of a failure": render(report(prod(runs=(failed,)))),
-        "report of a verdict": page_of_a_verdict(),
         "house": render_house(house()),
     }
     return written | {f"{name}, served": as_served(text.encode()).decode() for name, text in written.items()}
