@@ -35,7 +35,9 @@ def run(
     ] = None,
     parts_file: Annotated[
         Path | None,
-        typer.Option("--parts", metavar="FILE", help="Write each part with its hours as numbers there, for `review`."),
+        typer.Option(
+            "--parts", metavar="FILE", help="Write each part with its quantity as numbers there, for `review`."
+        ),
     ] = None,
     settings: SettingsFolder = FOLDER,
 ) -> int:

@@ -1,6 +1,7 @@
 """The dated price table: one row for each price, with where it was read and when. A price that is not there is unknown."""
 
 import datetime as dt
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,23 @@ FILE = Path("prices", "prices.yaml")
 """Below the folder of the settings."""
 LIST_PRICES = Path(__file__).with_name("list_prices.yaml")
 """What ships with the product, apart from a company's own prices, so that no release writes into these."""
+HOURS = 730.0
+"""Of a month in the mean: 365 days of 24 hours, a twelfth of them."""
+
+
+class Unit(StrEnum):
+    """What is counted of a part of the cost."""
+
+    HOUR = "hour"
+    GIGABYTE = "gigabyte"
+
+
+class Per(StrEnum):
+    """What a price is of."""
+
+    HOUR = "hour"
+    MONTH = "month"
+    GIGABYTE = "gigabyte"
 
 
 class Price(StrictSettings):
@@ -21,12 +39,29 @@ class Price(StrictSettings):
 
     key: Annotated[str, Field(min_length=1, description="What is priced, as `infra cost` names it.")]
     price: float = Field(ge=0)
-    per: str = Field(pattern="^hour$", description="The unit; quantities are counted in hours.")
+    per: Per = Field(
+        description="Its unit. A price of a month is that of all its hours; of a part that depends on use alone, its whole cost."
+    )
     region: str | None = Field(
         default=None, pattern=r"^[a-z][a-z0-9]+$", description="Of which Azure region it is; shown beside it."
     )
     source: str = Field(pattern=r"^https://\S+$", description="Where it was read.")
     date: dt.date = Field(description="When it was read.")
+
+    @property
+    def unit(self) -> Unit:
+        """In what a part is counted that has this price."""
+        return Unit.GIGABYTE if self.per is Per.GIGABYTE else Unit.HOUR
+
+    @property
+    def of_unit(self) -> float:
+        """The price of one of these units."""
+        return self.price / HOURS if self.per is Per.MONTH else self.price
+
+    @property
+    def text(self) -> str:
+        """The price for people."""
+        return f"{self.price:g} per {self.per}" + (f" in {self.region}" if self.region else "")
 
 
 class PriceTable(StrictSettings):

@@ -1,26 +1,37 @@
 """What an environment costs in a month, part by part, as far as the settings say it. Pure.
 
-Counted are the hours of what exists all the time, and of what schedules start. What depends on use alone (storage, logs, data
-that passes through, queries, runs by hand) has no quantity in the settings and is named as unknown.
+Counted are the hours of what exists all the time and of what schedules start, and gigabytes where the settings cap them. What
+depends on use alone (storage, logs, data that passes through, queries, runs by hand) has no quantity in the settings and is named
+as unknown.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.config.model import EnvironmentSettings, JobCompute, Schedules
-from infra.config.prices import PriceTable
-from infra.description.billing import BILLED_BY_HOUR, BILLED_BY_USE
+from infra.config.model import EnvironmentSettings, JobCompute, Schedules, Serving
+from infra.config.prices import HOURS, Per, Price, PriceTable, Unit
+from infra.description.billing import (
+    ALERT_RULE,
+    BILLED_BY_HOUR,
+    BILLED_BY_USE,
+    FREQUENCY,
+    LOGS,
+    SERVED_AT_ONCE,
+    SERVING_UNIT,
+)
 from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
+from pipelines.telemetry.instruments import INSTRUMENTS
 
-HOURS = 730.0
-"""Of a month in the mean: 365 days of 24 hours, a twelfth of them."""
 DAYS = HOURS / 24
 WAREHOUSE = "databricks_sql_endpoint"
 UNITS = "units of "
 """Before a machine's name: the key of what Databricks charges for an hour of it, beside what Azure charges."""
 SCHEDULED, CONTINUOUS = "scheduled jobs, each run as long as it is expected at most", "continuous jobs, all hours"
 UNKNOWN = "unknown"
+NO_PRICE = "none in the table"
+SHORT = {Unit.HOUR: "h", Unit.GIGABYTE: "GB"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,18 +41,19 @@ class CostPart:
     Attributes
     ----------
     key
-        By which the price table names the unit; empty for what depends on use alone.
-    hours
-        In a month, at least; None where the settings do not say it.
-    most
-        In a month, at most; None where the settings do not say it.
+        By which the price table names it.
+    least, most
+        How much of it a month has; None where the settings do not say it.
+    unit
+        What is counted.
     """
 
     environment: str
     what: str
     key: str
-    hours: float | None
+    least: float | None
     most: float | None
+    unit: Unit = Unit.HOUR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,23 +90,29 @@ def parts(
         if kind in BILLED_BY_HOUR
     ]
     found += _compute(name, settings, use_cases)
-    found += [_by_use(name, what) for kind, what in BILLED_BY_USE.items() if resources.get(kind)]
+    found += [_by_use(name, what, key) for kind, (what, key) in BILLED_BY_USE.items() if resources.get(kind)]
     if resources.get(WAREHOUSE):
         found.append(_by_use(name, "SQL warehouse, by its hours", f"warehouse {settings.compute.warehouse.size}"))
     if settings.serving is not None and settings.serving.online_store is not None:
-        found.append(_by_use(name, "publishing to the online store, by what its pipelines run"))
+        found.append(_by_use(name, "publishing to the online store, by what its pipelines run", "publishing"))
     if settings.telemetry is not None:
-        most = f"telemetry, by what is sent, at most {settings.telemetry.daily_gigabytes:g} GB a day"
-        found.append(_by_use(name, most))
+        daily = settings.telemetry.daily_gigabytes
+        what = f"telemetry, by what is sent, at most {daily:g} GB a day"
+        found.append(CostPart(environment=name, what=what, key=LOGS, least=0.0, most=daily * DAYS, unit=Unit.GIGABYTE))
+        rules = Counter(min(alert.every_minutes, FREQUENCY) for one in INSTRUMENTS for alert in one.alerts)
+        found += [
+            _always(name, f"{count} x alert rule", ALERT_RULE.format(minutes=minutes), count)
+            for minutes, count in sorted(rules.items())
+        ]
     return tuple(found)
 
 
-def _by_use(environment: str, what: str, key: str = "") -> CostPart:
-    return CostPart(environment=environment, what=what, key=key, hours=None, most=None)
+def _by_use(environment: str, what: str, key: str) -> CostPart:
+    return CostPart(environment=environment, what=what, key=key, least=None, most=None)
 
 
 def _always(environment: str, what: str, key: str, count: int = 1) -> CostPart:
-    return CostPart(environment=environment, what=what, key=key, hours=count * HOURS, most=count * HOURS)
+    return CostPart(environment=environment, what=what, key=key, least=count * HOURS, most=count * HOURS)
 
 
 def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
@@ -105,22 +123,25 @@ def _compute(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCa
     if settings.jobs.schedules is Schedules.RUNNING:
         found += _scheduled(name, settings, use_cases)
     if settings.serving is not None:
-        sleeps = settings.serving.scale_to_zero
-        found += [
-            CostPart(
-                environment=name,
-                what=f"endpoint of {use_case.name}, which {'sleeps without calls' if sleeps else 'never sleeps'}",
-                key=f"serving {settings.serving.workload_size}",
-                hours=0.0 if sleeps else HOURS,
-                most=HOURS,
-            )
-            for use_case in use_cases
-        ]
+        found += [_endpoint(name, settings.serving, use_case) for use_case in use_cases]
         if settings.serving.online_store is not None:
             store = settings.serving.online_store
             key, copies = f"online store {store.capacity}", 1 + store.read_replicas
             found.append(_always(name, "online store, with its read replicas", key, copies))
     return found
+
+
+def _endpoint(name: str, serving: Serving, use_case: UseCase) -> CostPart:
+    """Return what an endpoint costs: the requests that it can answer at once, each an hour of a unit while it is awake."""
+    sleeps = "sleeps without calls" if serving.scale_to_zero else "never sleeps"
+    what = f"endpoint of {use_case.name}, which {sleeps}"
+    at_once = SERVED_AT_ONCE.get(serving.workload_size)
+    key = SERVING_UNIT if at_once else f"serving {serving.workload_size}"
+    fewest, most = at_once or (1, 1)
+    if at_once:
+        what += f", {between(fewest, most)} requests at once"
+    least = 0.0 if serving.scale_to_zero else fewest * HOURS
+    return CostPart(environment=name, what=what, key=key, least=least, most=most * HOURS)
 
 
 def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[UseCase]) -> list[CostPart]:
@@ -136,7 +157,7 @@ def _scheduled(name: str, settings: EnvironmentSettings, use_cases: Sequence[Use
         hours[0] += least
         hours[1] += most
     return [
-        CostPart(environment=name, what=what, key=charged, hours=least, most=most)
+        CostPart(environment=name, what=what, key=charged, least=least, most=most)
         for (what, key), (least, most) in sorted(by_key.items())
         for charged in ((key, UNITS + key.removeprefix("machine ")) if key.startswith("machine ") else (key,))
         if most
@@ -182,15 +203,18 @@ def runs_in_a_month(cron: str) -> float:
 
 
 def rows(found: Sequence[CostPart], prices: PriceTable) -> list[dict[str, str]]:
-    """Return the table: each part with hours, price, source and cost of a month, and the total of what is known."""
+    """Return the table: each part with its quantity, price, day and cost of a month, and the total with what it leaves out."""
     table = [_row(part, prices) for part in found]
-    table += [
-        {
-            "environment": month.environment, "part": "known in all", "hours": "", "price": "", "read": "",
-            f"{prices.currency} per month": f"{between(month.least, month.most)} and {len(month.unknown)} unknown parts",
-        }
-        for month in months(found, prices).values()
-    ]  # fmt: skip
+    for month in months(found, prices).values():
+        own = [part for part in found if part.environment == month.environment]
+        left_out = "; ".join(dict.fromkeys(part.key for part in own if _cost(part, prices) is None))
+        table.append(
+            {
+                "environment": month.environment, "part": "known in all" + (f", without {left_out}" if left_out else ""),
+                "counted": "", "price": "", "read": "",
+                f"{prices.currency} per month": f"{between(month.least, month.most)} and {len(month.unknown)} unknown parts",
+            }
+        )  # fmt: skip
     return table
 
 
@@ -202,23 +226,33 @@ def between(least: float, most: float) -> str:
 
 def missing_prices(found: Sequence[CostPart], prices: PriceTable) -> tuple[str, ...]:
     """Return the keys that the price table lacks."""
-    return tuple(sorted({part.key for part in found if part.key and prices.find(part.key) is None}))
+    return tuple(sorted({part.key for part in found if part.key and _price(part, prices) is None}))
+
+
+def _price(part: CostPart, prices: PriceTable) -> Price | None:
+    """Return the price of a part; None where there is none for what is counted of it."""
+    price = prices.find(f"{part.environment} {part.key}") or prices.find(part.key)
+    return price if price is not None and price.unit == part.unit else None
 
 
 def _cost(part: CostPart, prices: PriceTable) -> tuple[float, float] | None:
-    price = prices.find(part.key)
-    if price is None or part.hours is None or part.most is None:
+    price = _price(part, prices)
+    if price is not None and price.per is Per.MONTH and part.least is None:
+        return price.price, price.price
+    if price is None or part.least is None or part.most is None:
         return None
-    return part.hours * price.price, part.most * price.price
+    return part.least * price.of_unit, part.most * price.of_unit
 
 
 def _row(part: CostPart, prices: PriceTable) -> dict[str, str]:
-    price, cost = prices.find(part.key), _cost(part, prices)
+    price, cost = _price(part, prices), _cost(part, prices)
     return {
         "environment": part.environment,
-        "part": part.what + (f" ({part.key})" if part.key and part.key not in BILLED_BY_HOUR else ""),
-        "hours": UNKNOWN if part.hours is None or part.most is None else between(part.hours, part.most),
-        "price": UNKNOWN if price is None else f"{price.price:g}" + (f" in {price.region}" if price.region else ""),
+        "part": f"{part.what} ({part.key})",
+        "counted": UNKNOWN
+        if part.least is None or part.most is None
+        else f"{between(part.least, part.most)} {SHORT[part.unit]}",
+        "price": NO_PRICE if price is None else price.text,
         "read": "" if price is None else f"{price.date}",
         f"{prices.currency} per month": UNKNOWN if cost is None else between(*cost),
     }

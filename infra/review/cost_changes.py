@@ -1,4 +1,4 @@
-"""What a change does to the cost of a month: before and after by environment, and the hours that differ."""
+"""What a change does to the cost of a month: before and after by environment, and the quantities that differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from infra.config.prices import PriceTable
 from infra.description.cost import UNKNOWN, CostPart, MonthlyCost, between, months
 
-Hours = tuple[float, float]
+Quantity = tuple[float, float]
 """At least and at most, in a month."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoursChange:
-    """The hours of one unit of the price table that differ.
+class QuantityChange:
+    """The quantity of one key of the price table that differs.
 
     Attributes
     ----------
+    unit
+        What is counted.
     before, after
         None where there is none of it.
     priced
@@ -23,15 +25,16 @@ class HoursChange:
     """
 
     key: str
-    before: Hours | None
-    after: Hours | None
+    unit: str
+    before: Quantity | None
+    after: Quantity | None
     priced: bool
 
     @property
     def sentence(self) -> str:
         """The change for people."""
-        was, stands = ("none" if hours is None else between(*hours) for hours in (self.before, self.after))
-        return f"{self.key}: {was} → {stands} hours{'' if self.priced else ', price unknown'}"
+        was, stands = ("none" if one is None else between(*one) for one in (self.before, self.after))
+        return f"{self.key}: {was} → {stands} {self.unit}s{'' if self.priced else ', price unknown'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +51,15 @@ class CostChange:
     currency: str
     before: MonthlyCost | None
     after: MonthlyCost | None
-    hours: tuple[HoursChange, ...]
+    quantities: tuple[QuantityChange, ...]
 
     @property
     def rises(self) -> bool:
-        """Whether it may cost more than before, as far as that is known: a bound rises, or hours without a price do."""
+        """Whether it may cost more than before, as far as that is known: a bound rises, or a quantity without a price does."""
         if self.before is None or self.after is None:
             return False
         known = self.after.least > self.before.least or self.after.most > self.before.most
-        return known or any(_more(one) for one in self.hours if not one.priced)
+        return known or any(_more(one) for one in self.quantities if not one.priced)
 
     @property
     def texts(self) -> tuple[str, str]:
@@ -81,28 +84,34 @@ def cost_changes(
             currency=prices.currency,
             before=old.get(name),
             after=new.get(name),
-            hours=() if before is None else tuple(_hours(_by_key(before, name), _by_key(after, name), prices)),
+            quantities=()
+            if before is None
+            else tuple(_quantities(_by_key(before, name), _by_key(after, name), prices)),
         )
         for name in dict.fromkeys((*new, *old))
     )
 
 
-def _by_key(parts: Sequence[CostPart], environment: str) -> dict[str, Hours]:
-    found: dict[str, Hours] = {}
+def _by_key(parts: Sequence[CostPart], environment: str) -> dict[tuple[str, str], Quantity]:
+    found: dict[tuple[str, str], Quantity] = {}
     for part in parts:
-        if part.environment == environment and part.key and part.hours is not None and part.most is not None:
-            least, most = found.get(part.key, (0.0, 0.0))
-            found[part.key] = least + part.hours, most + part.most
+        if part.environment == environment and part.key and part.least is not None and part.most is not None:
+            least, most = found.get((part.key, part.unit), (0.0, 0.0))
+            found[part.key, part.unit] = least + part.least, most + part.most
     return found
 
 
-def _hours(old: Mapping[str, Hours], new: Mapping[str, Hours], prices: PriceTable) -> Iterator[HoursChange]:
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            yield HoursChange(key=key, before=old.get(key), after=new.get(key), priced=prices.find(key) is not None)
+def _quantities(
+    old: Mapping[tuple[str, str], Quantity], new: Mapping[tuple[str, str], Quantity], prices: PriceTable
+) -> Iterator[QuantityChange]:
+    for key, unit in sorted({*old, *new}):
+        was, stands = old.get((key, unit)), new.get((key, unit))
+        if was != stands:
+            priced = prices.find(key) is not None
+            yield QuantityChange(key=key, unit=unit, before=was, after=stands, priced=priced)
 
 
-def _more(change: HoursChange) -> bool:
+def _more(change: QuantityChange) -> bool:
     was, stands = change.before or (0.0, 0.0), change.after or (0.0, 0.0)
     return stands[0] > was[0] or stands[1] > was[1]
 

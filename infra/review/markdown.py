@@ -93,9 +93,9 @@ def _cost(record: ReviewRecord) -> Iterator[str]:
     yield "|---|---|---|"
     for one in record.cost:
         yield f"| {one.environment} | {' | '.join(one.texts)} |"
-    hours = [f"- {one.environment}: {hours.sentence}" for one in record.cost for hours in one.hours]
-    if hours:
-        yield from ("", *hours)
+    differing = [f"- {one.environment}: {quantity.sentence}" for one in record.cost for quantity in one.quantities]
+    if differing:
+        yield from ("", *differing)
 
 
 def _counts(meanings: Mapping[str, Meaning]) -> Iterator[str]:

@@ -89,7 +89,7 @@ class ReviewRecord:
     @property
     def changed_costs(self) -> tuple[CostChange, ...]:
         """The environments whose cost, or whose hours, differ."""
-        return tuple(one for one in self.cost if one.hours or one.before != one.after)
+        return tuple(one for one in self.cost if one.quantities or one.before != one.after)
 
     @property
     def changes_anything(self) -> bool:

@@ -115,11 +115,13 @@ def _waivers_of(tree: Path) -> tuple[Waiver, ...] | None:
 
 
 def _parts_of(tree: Path, folder: Path) -> tuple[CostPart, ...] | None:
-    """Return the parts of the cost as the commit's own code states them."""
+    """Return the parts of the cost as the commit's own code states them; None if it does not, or in another form."""
     file = folder / "parts.json"
     if in_checkout(tree, "cost", "--parts", str(file)).returncode != 0:
         return None
-    return tuple(CostPart(**part) for part in json.loads(file.read_text(encoding="utf-8")))
+    stated = json.loads(file.read_text(encoding="utf-8"))
+    fields = {field.name for field in dataclasses.fields(CostPart)}
+    return tuple(CostPart(**part) for part in stated) if all(part.keys() == fields for part in stated) else None
 
 
 def _with_plans(before: Stacks, after: Stacks, plans: Plans) -> Stacks:

@@ -111,4 +111,4 @@ def test_a_continuous_job_costs_every_hour(settings: Settings) -> None:
     assert {part.environment for part in parts} == {
         name for name, one in settings.environments.items() if one.jobs.schedules == "running"
     }
-    assert all(part.hours == 730.0 * round(part.hours / 730.0) for part in parts)
+    assert all(part.least == 730.0 * round((part.least or 0.0) / 730.0) for part in parts)

@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import re
-from fnmatch import fnmatch
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,13 @@ from infra.build.release import ROOT, current_release
 from infra.commands.cost import estimate
 from infra.config.loading import FOLDER, Settings
 from infra.config.model import JobCompute, Schedules
-from infra.config.prices import FILE, PriceTable, read_prices
+from infra.config.prices import FILE, HOURS, PriceTable, Unit, read_prices
 from infra.description.billing import BILLED_BY_HOUR, BILLED_BY_USE, COUNTED_BY_SETTINGS, WITHOUT_COST
 from infra.description.cost import (
-    HOURS,
+    NO_PRICE,
     SCHEDULED,
     UNKNOWN,
+    CostPart,
     as_markdown,
     missing_prices,
     parts,
@@ -27,9 +28,11 @@ from infra.description.cost import (
 from infra.stacks.estate import stacks
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_cases
+from pipelines.telemetry.instruments import INSTRUMENTS
 from tests.infra.conftest import PUBLISHING
 
 PAGE = ROOT / "docs" / "cost.md"
+SHIPPED = read_prices(FOLDER)
 PRICES = PriceTable.model_validate(
     {"currency": "EUR", "prices": [{"key": "azurerm_nat_gateway", "price": 0.1, "per": "hour",
                                     "source": "https://prices.example/nat", "date": "2026-11-28"}]}
@@ -53,11 +56,13 @@ def test_every_schedule_of_ours_is_understood() -> None:
 def test_telemetry_is_a_part_with_its_cap_and_its_alert_rules(
     settings: Settings, settings_with_telemetry: Settings
 ) -> None:
-    """Without a price unknown, never free; without the setting there is no such part."""
-    rules = {"azurerm_monitor_scheduled_query_rules_alert_v2": 7}
-    found = parts("dev", settings_with_telemetry.environments["dev"], rules, use_cases())
-    words = [part.what for part in found if "telemetry" in part.what or "alert" in part.what]
-    assert words == ["7 x alert rule", "telemetry, by what is sent, at most 1 GB a day"]
+    """Gigabytes up to the cap, rules by how often they look; without the setting there is no such part."""
+    found = parts("dev", settings_with_telemetry.environments["dev"], {}, use_cases())
+    (sent,) = [part for part in found if part.key == "gigabyte of logs"]
+    assert (sent.least, sent.most, sent.unit) == (0.0, HOURS / 24, Unit.GIGABYTE)
+    rules = {part.key: part.most for part in found if "alert rule" in part.what}
+    declared = Counter(min(alert.every_minutes, 15) for one in INSTRUMENTS for alert in one.alerts)
+    assert rules == {f"alert rule every {minutes} minutes": count * HOURS for minutes, count in declared.items()}
     assert not [
         part for part in parts("dev", settings.environments["dev"], {}, use_cases()) if "telemetry" in part.what
     ]
@@ -68,19 +73,23 @@ def test_a_price_that_is_missing_is_unknown_and_named(settings: Settings) -> Non
     found = parts("prod", settings.environments["prod"], {"azurerm_nat_gateway": 2, "azurerm_private_endpoint": 3, "azurerm_subnet": 9}, use_cases())  # fmt: skip
     table = rows(found, PRICES)
     by_part = {row["part"]: row["EUR per month"] for row in table}
-    assert by_part["2 x nat gateway"] == "146"
-    assert by_part["3 x private endpoint"] == UNKNOWN
+    assert by_part["2 x nat gateway (azurerm_nat_gateway)"] == "146"
+    assert by_part["3 x private endpoint (azurerm_private_endpoint)"] == UNKNOWN
     assert not any("subnet" in part for part in by_part)
+    unpriced = next(row for row in table if row["part"].startswith("3 x private endpoint"))
+    assert unpriced["price"] == NO_PRICE
     unknown = sum(row["EUR per month"] == UNKNOWN for row in table)
-    assert by_part["known in all"] == f"146 and {unknown} unknown parts"
+    (total,) = [part for part in by_part if part.startswith("known in all")]
+    assert by_part[total] == f"146 and {unknown} unknown parts"
+    assert total.startswith("known in all, without azurerm_private_endpoint; ")
     assert "azurerm_private_endpoint" in missing_prices(found, PRICES)
     assert "azurerm_nat_gateway" not in missing_prices(found, PRICES)
 
 
-def test_every_resource_type_of_the_stacks_is_billed_by_something_or_by_nothing(
+def test_every_resource_type_of_the_stacks_is_billed_by_something_or_free_for_a_reason(
     settings: Settings, settings_with_telemetry: Settings, settings_with_stores: Settings
 ) -> None:
-    """No type is in none of the tables, the most exact table is the only one that names a type, and no entry is left over."""
+    """Each type by its whole name, no entry is left over, none is both, and what is free says why and where that is written."""
     types = {
         resource.type
         for shipped, declared in (
@@ -93,17 +102,37 @@ def test_every_resource_type_of_the_stacks_is_billed_by_something_or_by_nothing(
         if not resource.is_data
     }
     billed = BILLED_BY_HOUR.keys() | BILLED_BY_USE.keys() | COUNTED_BY_SETTINGS
-    assert [one for one in sorted(types - billed) if not any(fnmatch(one, pattern) for pattern in WITHOUT_COST)] == []
-    assert sorted(billed - types) == []
-    assert [pattern for pattern in WITHOUT_COST if not any(fnmatch(one, pattern) for one in types)] == []
+    free = [kind for group in WITHOUT_COST for kind in sorted(group.types)]
+    assert sorted(types - billed - set(free)) == []
+    assert sorted((billed | set(free)) - types) == []
+    assert sorted(billed & set(free)) == [kind for kind, number in Counter(free).items() if number > 1] == []
     assert not COUNTED_BY_SETTINGS & (BILLED_BY_HOUR.keys() | BILLED_BY_USE.keys())
+    assert all(group.reason.endswith(".") and group.source.startswith("https://") for group in WITHOUT_COST)
+
+
+def test_every_part_of_the_shipped_settings_has_a_price_or_says_that_it_has_none(
+    settings: Settings, settings_with_telemetry: Settings, settings_with_stores: Settings
+) -> None:
+    """The keys without a price, all of them: a new one is a price to look up. A company states its own by the key in brackets."""
+    without = set[str]()
+    for stated, declared in ((settings, use_cases()), (settings_with_telemetry, use_cases()), (settings_with_stores, PUBLISHING)):  # fmt: skip
+        for name, one in stated.environments.items():
+            everything = dict.fromkeys((*BILLED_BY_HOUR, *BILLED_BY_USE, "databricks_sql_endpoint"), 1)
+            found = parts(name, one, everything, declared)
+            assert all(part.key for part in found)
+            assert all(f"({part.key})" in row["part"] for part, row in zip(found, rows(found, SHIPPED), strict=False))
+            without |= set(missing_prices(found, SHIPPED))
+    assert without == {
+        *(key for _, key in BILLED_BY_USE.values()), "publishing", "online store CU_1", "online store CU_2",
+        "units of Standard_D4ds_v5", "units of Standard_D8ds_v5",
+    }  # fmt: skip
 
 
 def test_a_machine_has_a_price_of_its_own_and_one_of_its_units(settings: Settings) -> None:
     """For jobs both, for the same hours; for idle machines of a pool the machine's alone."""
     prod = settings.environments["prod"]
     found = [part for part in parts("prod", prod, {}, use_cases()) if "Standard_D" in part.key]
-    hours = {(part.what, part.key): (part.hours, part.most) for part in found}
+    hours = {(part.what, part.key): (part.least, part.most) for part in found}
     jobs = {key: value for (what, key), value in hours.items() if what == SCHEDULED}
     assert {key for what, key in hours if what != SCHEDULED} == {f"machine {prod.compute.pool.node_type}"}
     assert {key.split()[0] for key in jobs} == {"machine", "units"}
@@ -118,8 +147,29 @@ def test_a_price_of_a_region_says_so_and_a_warehouse_shows_its_hour(settings: Se
         PriceTable.model_validate({"currency": "EUR", "prices": [price]}),
     )
     (shown,) = [row for row in table if row["part"].startswith("SQL warehouse")]
-    assert shown == {"environment": "prod", "part": "SQL warehouse, by its hours (warehouse Small)", "hours": UNKNOWN,
-                     "price": "8.4 in eastus", "read": "2026-11-28", "EUR per month": UNKNOWN}  # fmt: skip
+    assert shown == {"environment": "prod", "part": "SQL warehouse, by its hours (warehouse Small)", "counted": UNKNOWN,
+                     "price": "8.4 per hour in eastus", "read": "2026-11-28", "EUR per month": UNKNOWN}  # fmt: skip
+
+
+def _priced(part: CostPart, **stated: str | float) -> str:
+    """Return the cost of a part by a table of one price."""
+    price = {"key": part.key, "source": "https://prices.example/p", "date": "2026-11-28", **stated}
+    return rows([part], PriceTable.model_validate({"currency": "EUR", "prices": [price]}))[0]["EUR per month"]
+
+
+def test_a_price_is_of_an_hour_a_month_or_a_gigabyte(settings: Settings) -> None:
+    """A month has all its hours; a price for another unit is none; one of an environment stands before the others'."""
+    zone, storage, *_ = (
+        part for part in parts("dev", settings.environments["dev"], {"azurerm_private_dns_zone": 4, "azurerm_storage_account": 1}, use_cases())
+        if part.key in ("azurerm_private_dns_zone", "storage")
+    )  # fmt: skip
+    assert _priced(zone, price=0.5, per="month") == "2"
+    assert _priced(zone, price=0.5, per="hour") == "1,460"
+    assert _priced(zone, price=0.5, per="gigabyte") == UNKNOWN
+    assert _priced(storage, price=120, per="hour") == UNKNOWN
+    assert _priced(storage, price=120, per="month") == "120"
+    assert _priced(storage, price=120, per="month", key="dev storage") == "120"
+    assert _priced(storage, price=120, per="month", key="prod storage") == UNKNOWN
 
 
 def test_settings_change_the_parts(settings: Settings) -> None:
@@ -136,11 +186,15 @@ def test_settings_change_the_parts(settings: Settings) -> None:
     keys = {part.key for part in parts("prod", serverless, {}, use_cases()) if part.what.startswith("scheduled")}
     assert keys == {"serverless job"}
     scheduled = [part for part in parts("prod", prod, {}, use_cases()) if part.what.startswith("scheduled")]
-    assert all(part.hours < part.most for part in scheduled if part.hours is not None and part.most is not None)
+    assert all(part.least < part.most for part in scheduled if part.least is not None and part.most is not None)
     assert prod.serving is not None
     sleeping = prod.model_copy(update={"serving": prod.serving.model_copy(update={"scale_to_zero": True})})
     asleep = [part for part in parts("prod", sleeping, {}, use_cases()) if "sleeps without calls" in part.what]
-    assert [(part.hours, part.most) for part in asleep] == [(0.0, HOURS)] * len(use_cases())
+    assert [(part.least, part.most) for part in asleep] == [(0.0, 16 * HOURS)] * len(use_cases())
+    awake = [part for part in parts("prod", prod, {}, use_cases()) if "never sleeps" in part.what]
+    assert {(part.key, part.least, part.most) for part in awake} == {("unit of serving", 8 * HOURS, 16 * HOURS)}
+    huge = prod.model_copy(update={"serving": prod.serving.model_copy(update={"workload_size": "2X-Large"})})
+    assert "serving 2X-Large" in {part.key for part in parts("prod", huge, {}, use_cases())}
     dev = {part.what for part in parts("dev", settings.environments["dev"], {}, use_cases())}
     assert not any("never sleeps" in what or "idle machines" in what for what in dev)
 
@@ -156,7 +210,7 @@ def test_every_shipped_price_has_a_source_and_a_date_that_is_past() -> None:
 
 @pytest.mark.parametrize(
     ("row", "said"),
-    [("price: 0.1, per: hour, source: 'https://x.example/', ", "date"), ("price: 0.1, per: month, source: 'https://x.example/', date: 2026-11-01", "per"),
+    [("price: 0.1, per: hour, source: 'https://x.example/', ", "date"), ("price: 0.1, per: year, source: 'https://x.example/', date: 2026-11-01", "per"),
      ("price: -1, per: hour, source: 'https://x.example/', date: 2026-11-01", "price"), ("price: 1, per: hour, source: heard, date: 2026-11-01", "source")],
 )  # fmt: skip
 def test_a_price_without_its_source_or_date_is_refused(tmp_path: Path, row: str, said: str) -> None:

@@ -42,7 +42,7 @@ def waiver(check: str = "CKV_X", expires: dt.date = SOON, **other: Any) -> Waive
 
 def part(key: str, least: float | None, most: float | None = None, environment: str = "prod") -> CostPart:
     """Return a part of the cost of an environment."""
-    return CostPart(environment=environment, what=key, key=key, hours=least, most=least if most is None else most)
+    return CostPart(environment=environment, what=key, key=key, least=least, most=least if most is None else most)
 
 
 def right(*, gained: bool = True, controls: bool = False, environment: str = "prod") -> RightsChange:
@@ -135,7 +135,7 @@ def test_cost_is_a_range_and_what_is_not_known_is_not_zero() -> None:
     after = [part("machine A", 10, 40), part("machine B", 5), part("", None)]
     (found,) = cost_changes(before, after, PRICES)
     assert found.texts == ("EUR 5 to 10 and 2 unknown parts", "EUR 5 to 20 and 2 unknown parts")
-    assert [one.sentence for one in found.hours] == [
+    assert [one.sentence for one in found.quantities] == [
         "machine A: 10 to 20 → 10 to 40 hours", "machine B: 3 → 5 hours, price unknown",
     ]  # fmt: skip
     assert found.rises

@@ -130,7 +130,7 @@ def test_the_store_costs_all_hours_of_its_replicas_too(settings_with_stores: Set
     """By a key of its size; its price is unknown until somebody states it."""
     for name, stated in settings_with_stores.environments.items():
         (part,) = [one for one in parts(name, stated, {}, PUBLISHING) if one.what.startswith("online store")]
-        assert (part.key, part.hours) == (
+        assert (part.key, part.least) == (
             ("online store CU_2", 1460.0) if name == "prod" else ("online store CU_1", 730.0)
         )
 
