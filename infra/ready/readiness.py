@@ -1,5 +1,6 @@
 """Compares what an environment needs with what is there: a pure function, one answer per need."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -137,7 +138,8 @@ def _names(wanted: Wanted, held: Present) -> Iterator[Answer]:
 
 
 def _machines(wanted: Wanted, held: Present) -> Iterator[Answer]:
-    """Yield whether each type of machine can be had, and enough cores of its family."""
+    """Yield whether each type of machine can be had, and enough cores of each family for all of its types at once."""
+    cores: Counter[str] = Counter()
     for name, count in wanted.machines.items():
         need = f"{count} machines {name} in {wanted.region}"
         if "machines" in held.unknown:
@@ -151,8 +153,11 @@ def _machines(wanted: Wanted, held: Present) -> Iterator[Answer]:
                 remedy=f"name another node_type in {wanted.environment}.yaml, or ask Azure support for access",
             )  # fmt: skip
             continue
-        for family in (machine.family, ALL_CORES):
-            yield _cores(f"{need}: {count * machine.cores} cores of {family}", family, count * machine.cores, held)
+        yield Answer(need=need, standing=Readiness.READY, found=f"offered, of {machine.family}")
+        cores += Counter({machine.family: count * machine.cores, ALL_CORES: count * machine.cores})
+    for family, number in cores.items():
+        of = "all families" if family == ALL_CORES else family
+        yield _cores(f"{number} cores of {of} in {wanted.region}", family, number, held)
 
 
 def _cores(need: str, family: str, cores: int, held: Present) -> Answer:

@@ -13,8 +13,8 @@ from infra.config.loading import Settings
 from infra.config.model import StateStorage
 from infra.devops.desired_state import desired_state
 from infra.ready import held
-from infra.ready.held import way_to
-from infra.ready.readiness import Readiness
+from infra.ready.held import Machine, Present, Quota, way_to
+from infra.ready.readiness import Readiness, readiness
 from infra.ready.wanted import NAMESPACES, Wanted, wanted
 from infra.releases.ledger import LedgerError
 from infra.rights.needed import rights_by_identity
@@ -271,6 +271,17 @@ def test_machines_are_counted_at_their_most(settings: Settings, estate: Mapping[
     found = wanted(settings, "staging", estate.values()).machines
     assert found[stated.pool.node_type] >= stated.pool.capacity_maximum
     assert all(found[size.node_type] > size.workers_maximum for size in stated.sizes.values())
+
+
+def test_types_of_one_family_need_its_cores_together(needs: Wanted) -> None:
+    """Each alone has enough; both at once have not."""
+    two = replace(needs, machines={"Standard_D4ds_v5": 10, "Standard_D8ds_v5": 5})
+    machine = {name: Machine(family="standardDDSv5Family", cores=cores, restriction="") for name, cores in (("Standard_D4ds_v5", 4), ("Standard_D8ds_v5", 8))}  # fmt: skip
+    quotas = {"standardddsv5family": Quota(used=0, limit=79), "cores": Quota(used=0, limit=80)}
+    found = {one.need: one.standing for one in readiness(two, Present(machines=machine, quotas=quotas), ())}
+    assert found[f"80 cores of standardDDSv5Family in {needs.region}"] is Readiness.MISSING
+    assert found[f"80 cores of all families in {needs.region}"] is Readiness.READY
+    assert found[f"10 machines Standard_D4ds_v5 in {needs.region}"] is Readiness.READY
 
 
 def test_an_unknown_environment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
