@@ -3,11 +3,14 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
+from infra.build.release import current_release
 from infra.build.versioning import VERSION, tag_mistakes
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +41,25 @@ def test_every_tag_of_a_version_is_on_a_commit_that_states_it() -> None:
             tag, project=git("show", f"{tag}:pyproject.toml"), changes=git("show", f"{tag}:CHANGELOG.md")
         )
     assert wrong == []
+
+
+def test_a_tagged_commit_says_its_version_everywhere() -> None:
+    """Both command lines, the name of the wheel and the tag; a commit without a tag of a version has none to compare."""
+    tags = [tag for tag in git("tag", "--list", "--points-at", "HEAD").split() if VERSION_TAG.fullmatch(tag)]
+    if not tags:
+        pytest.skip("this commit has no tag of a version")
+    said = {words: run(*words) for words in (("infra", "version"), ("infra", "--version"), ("pipelines", "--version"))}
+    assert tags == [f"v{PROJECT['version']}"]
+    assert said["infra", "version"].strip() == PROJECT["version"]
+    assert f" {PROJECT['version']} (" in said["infra", "--version"]
+    assert f" {PROJECT['version']} (" in said["pipelines", "--version"]
+    assert f"-{PROJECT['version']}+g" in current_release().wheel
+
+
+def run(*words: str) -> str:
+    """Return what a command line of this repository prints."""
+    command = [sys.executable, "-m", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def git(*words: str) -> str:

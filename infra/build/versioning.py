@@ -75,12 +75,14 @@ def unreleased(changes: str) -> str:
 def tag_mistakes(tag: str, *, project: str, changes: str) -> tuple[str, ...]:
     """Return why a commit with these texts may not have this tag; empty if it may."""
     number = tag.removeprefix("v")
-    stated, sections = stated_version(project), re.findall(r"(?m)^## (\S+)", changes)
+    stated, dated = stated_version(project), re.findall(r"(?m)^## (\S+) \(\d{4}-\d{2}-\d{2}\)$", changes)
     found = []
     if stated != number:
         found.append(f"the tag {tag} is on a commit whose pyproject.toml states {stated}")
-    if number not in sections:
-        found.append(f"the tag {tag} is on a commit whose CHANGELOG.md has no section {number}")
+    if number not in dated:
+        found.append(f"the tag {tag} is on a commit whose CHANGELOG.md has no section {number} with its day")
+    if unreleased(changes):
+        found.append(f"the tag {tag} is on a commit whose CHANGELOG.md has changes under {UNRELEASED}")
     return tuple(found)
 
 

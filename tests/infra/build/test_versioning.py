@@ -48,7 +48,8 @@ def test_a_tag_on_another_version_is_named() -> None:
     """By what its commit states, in both files."""
     assert tag_mistakes("v1.0.0", project=PROJECT, changes=CHANGES) == (
         "the tag v1.0.0 is on a commit whose pyproject.toml states 0.9.3",
-        "the tag v1.0.0 is on a commit whose CHANGELOG.md has no section 1.0.0",
+        "the tag v1.0.0 is on a commit whose CHANGELOG.md has no section 1.0.0 with its day",
+        "the tag v1.0.0 is on a commit whose CHANGELOG.md has changes under Unreleased",
     )
 
 
@@ -59,7 +60,9 @@ def test_the_documented_way_releases_a_version(tmp_path: Path) -> None:
     git(tmp_path, "clone", "--quiet", str(origin), str(clone))
     for folder in ("infra", "pipelines", "ml"):  # what is being tested may not be committed yet
         shutil.copytree(ROOT / folder, clone / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    (clone / "CHANGELOG.md").write_text((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    noted = changes.replace("## Unreleased\n", "## Unreleased\n\n- The door is green.\n", 1)
+    (clone / "CHANGELOG.md").write_text(noted, encoding="utf-8")
     before = stated_version((clone / "pyproject.toml").read_text(encoding="utf-8"))
     number = f"{int(before.partition('.')[0]) + 1}.0.0"
     assert python(clone, "infra", "version", before).returncode == 2
