@@ -1,47 +1,14 @@
-"""A company's copy of an earlier release, with settings and a use case of its own, takes this release by a plain merge."""
+"""A company's copy has files of its own, and takes the product's tags without releasing anything."""
 
-import json
 import shlex
-import subprocess
-import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
 
 from infra.commands.review.judge import last_release
 from infra.config import pipeline_names
-
-ROOT = Path(__file__).parents[3]
-EARLIER = 20
-"""Commits of the main line back; there is no earlier tag yet."""
-HOLDS_DATA = ("azurerm_storage_account", "azurerm_databricks_workspace", "azurerm_key_vault", "databricks_catalog",
-              "databricks_schema", "databricks_metastore", "databricks_registered_model", "databricks_volume")  # fmt: skip
-OWN = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git in a folder and return what it printed."""
-    done = subprocess.run(["git", *OWN, *words], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"git {words}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def python(folder: Path, *words: str) -> None:
-    """Run a command of the copy."""
-    done = subprocess.run([sys.executable, "-m", *words], cwd=folder, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "HOME": str(folder)}, capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-
-
-def addresses(folder: Path) -> set[str]:
-    """Synthesize the copy and return the addresses of what holds data, with their stacks."""
-    python(folder, "infra", "synth")
-    found = set()
-    for file in (folder / "cdktf.out" / "stacks").glob("*/cdk.tf.json"):
-        declared = json.loads(file.read_text(encoding="utf-8")).get("resource", {})
-        found |= {f"{file.parent.name} {kind}.{name}" for kind in HOLDS_DATA for name in declared.get(kind, {})}
-    return found
+from tests.infra.releases.copies import BACK, PAGE, ROOT, git, own_patterns, previous_release, previous_version
 
 
 def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tmp_path: Path) -> None:
@@ -53,7 +20,7 @@ def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tm
     git(product, "tag", "--annotate", "--message", "Version 0.2.0", "v0.2.0")
     git(tmp_path, "init", "-q", "--bare", str(origin))
     git(copy, "remote", "add", "origin", str(origin))
-    lines = (ROOT / "docs" / "forks.md").read_text(encoding="utf-8").split("```bash\n")[1].splitlines()
+    lines = PAGE.read_text(encoding="utf-8").split("```bash\n")[1].splitlines()
     for line in [line for line in lines if line.startswith("git ")]:
         git(copy, *shlex.split(line.replace("ADDRESS", str(product)))[1:])
     git(copy, "fetch", "-q", "product")
@@ -64,44 +31,29 @@ def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tm
     assert last_release(copy / "none", copy) is None
 
 
-def rows(folder: Path) -> dict[str, int]:
-    """Return the rows of each table of the copy's environment."""
-    tables = folder / "lakehouse" / "dev" / "tables"
-    return {
-        f"{log.parents[1].name}.{log.parent.name}": DeltaTable(str(log.parent)).to_pyarrow_dataset().count_rows()
-        for log in tables.glob("*/*/_delta_log")
-    }
+def test_no_version_writes_into_a_file_of_the_company() -> None:
+    """Since the version before; it would be a conflict in every copy. Before the first version nobody has a copy."""
+    before = previous_version()
+    if before is None:
+        pytest.skip("no version is tagged below this commit")
+    assert git(ROOT, "diff", "--name-only", before, "HEAD", "--", *own_patterns()) == ""
 
 
-@pytest.mark.proof
-def test_a_copy_with_settings_and_a_use_case_of_its_own_takes_this_release(tmp_path: Path) -> None:
-    """No conflict, no file of its own is changed, and what holds data keeps its addresses, so no plan destroys it; tables that it has filled go on with this release."""
-    fork = tmp_path / "fork"
-    git(tmp_path, "clone", "-q", str(ROOT), str(fork))
-    line = git(fork, "rev-list", "--first-parent", "HEAD").split()
-    if len(line) <= EARLIER:
-        pytest.skip(f"no earlier release is merged: this clone knows {len(line)} commits")
-    git(fork, "checkout", "-q", "-b", "company", line[EARLIER])
-    settings = fork / "infra" / "settings" / "dev.yaml"
-    settings.write_text(
-        settings.read_text(encoding="utf-8").replace("monthly: 4000", "monthly: 5200"), encoding="utf-8"
-    )
-    python(fork, "pipelines", "new", "late_departures", "--team", "revenue")
-    git(fork, "add", "-A")
-    git(fork, "commit", "-qm", "Our settings and our use case")
-    before = addresses(fork)
-    lived = ("pipelines", "run", "air_time.features", "--env", "dev", "--param")
-    python(fork, *lived, "until=2013-01-10")
-    stored = rows(fork)
-    assert any("late_departures" in address for address in before)
-    own = git(fork, "diff", "--name-only", "HEAD~1").split()
-    git(fork, "merge", "-q", "--no-edit", line[0])
-    assert "monthly: 5200" in settings.read_text(encoding="utf-8")
-    theirs = git(fork, "diff", "--name-only", "HEAD^1", "--", *(name for name in own if "late_departures" in name))
-    assert theirs == ""
-    python(fork, "pipelines", "check", "late_departures")
-    assert before - addresses(fork) == set()
-    python(fork, *lived, "until=2013-01-15")
-    kept = rows(fork)
-    assert {table: kept.get(table, 0) >= number for table, number in stored.items()} == dict.fromkeys(stored, True)
-    assert sum(kept.values()) > sum(stored.values()) > 0
+def test_the_page_names_files_that_exist() -> None:
+    """Each is a place in this repository."""
+    assert own_patterns()
+    assert [one for one in own_patterns() if not git(ROOT, "ls-files", "--", one)] == []
+
+
+def test_the_release_before_is_the_newest_version_below_or_an_earlier_merge(tmp_path: Path) -> None:
+    """Not a tag of this commit, none that is no version, and the highest number, not the last in the alphabet."""
+    git(tmp_path, "init", "-q")
+    for number in range(BACK):
+        git(tmp_path, "commit", "-q", "--allow-empty", "-m", f"{number}")
+    assert previous_release(tmp_path) is None
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "one more")
+    assert previous_release(tmp_path) == git(tmp_path, "rev-parse", f"HEAD~{BACK}").strip()
+    for tag in ("v0.9.0", "v0.10.0", "v1", "product/v3.0.0"):
+        git(tmp_path, "tag", "--annotate", "--message", tag, tag, "HEAD~1")
+    git(tmp_path, "tag", "v2.0.0")
+    assert previous_release(tmp_path) == "v0.10.0"
