@@ -1,12 +1,13 @@
 """What differs between the synthesized stacks of two commits, as records: resources and privileges, by environment.
 
-Every deployment uploads the wheel of its commit and writes the commit into jobs, tags and paths. That is no change to
-review: the commit is replaced by a constant before the stacks are compared.
+Every deployment uploads the wheel of its commit and writes the commit, and the wheel's version, into jobs, tags and paths. That is
+no change to review: both are replaced by a constant before the stacks are compared.
 """
 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,8 @@ from pipelines.declarations.environment import ENVIRONMENTS
 COMMIT = "COMMIT"
 SHORT = 12
 """How many characters of the commit the wheel's name has."""
+VERSIONED = re.compile(rf"(lakehouse_mlops)-[0-9.]+\+g{COMMIT}")
+"""The beginning of a wheel's name: package, version and commit."""
 
 
 class Basis(StrEnum):
@@ -206,6 +209,7 @@ def _plain(arguments: Mapping[str, Any], commit: str) -> dict[str, Any]:
     text = json.dumps(made, sort_keys=True)
     for known in (commit, commit[:SHORT]):
         text = text.replace(known, COMMIT) if known else text
+    text = VERSIONED.sub(rf"\1-{COMMIT}", text)
     plain: dict[str, Any] = json.loads(text)
     return plain
 
