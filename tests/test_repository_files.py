@@ -68,12 +68,13 @@ def git(*words: str) -> str:
 
 
 def test_owners_are_of_paths_that_exist() -> None:
-    """A folder that moves takes its owner along."""
+    """A folder or file that moves takes its owner along."""
     lines = (ROOT / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
     rules = [line.split() for line in lines if line and not line.startswith("#")]
     assert rules
     for path, *owners in rules:
-        assert path == "*" or (ROOT / path.strip("/")).is_dir(), path
+        place = ROOT / path.strip("/")
+        assert path == "*" or (place.is_dir() if path.endswith("/") else place.is_file()), path
         assert owners
         assert all(owner.startswith("@") for owner in owners)
 
