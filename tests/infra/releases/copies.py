@@ -10,7 +10,7 @@ from infra.build.versioning import VERSION
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "forks.md"
-BACK = 20
+BACK = 100
 """Merges of the main line between a copy and this release, where no version is tagged."""
 OWN = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
@@ -39,13 +39,13 @@ def previous_version(repository: Path = ROOT) -> str | None:
     return max(numbers, key=lambda tag: tuple(map(int, numbers[tag].groups())), default=None)
 
 
-def previous_release(repository: Path = ROOT) -> str | None:
+def previous_release(repository: Path = ROOT, back: int = BACK) -> str | None:
     """Return the release before the commit that is checked out: the newest version below it, else an earlier merge of the main line.
 
     None where the clone is too shallow to know one.
     """
     line = git(repository, "rev-list", "--first-parent", "HEAD").split()
-    return previous_version(repository) or (line[BACK] if len(line) > BACK else None)
+    return previous_version(repository) or (line[back] if len(line) > back else None)
 
 
 def own_patterns() -> tuple[str, ...]:

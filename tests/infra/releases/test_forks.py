@@ -8,7 +8,7 @@ import pytest
 
 from infra.commands.review.judge import last_release
 from infra.config import pipeline_names
-from tests.infra.releases.copies import BACK, PAGE, ROOT, git, own_patterns, previous_release, previous_version
+from tests.infra.releases.copies import PAGE, ROOT, git, own_patterns, previous_release, previous_version
 
 
 def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tmp_path: Path) -> None:
@@ -48,12 +48,12 @@ def test_the_page_names_files_that_exist() -> None:
 def test_the_release_before_is_the_newest_version_below_or_an_earlier_merge(tmp_path: Path) -> None:
     """Not a tag of this commit, none that is no version, and the highest number, not the last in the alphabet."""
     git(tmp_path, "init", "-q")
-    for number in range(BACK):
+    for number in range(3):
         git(tmp_path, "commit", "-q", "--allow-empty", "-m", f"{number}")
-    assert previous_release(tmp_path) is None
+    assert previous_release(tmp_path, 3) is None
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "one more")
-    assert previous_release(tmp_path) == git(tmp_path, "rev-parse", f"HEAD~{BACK}").strip()
+    assert previous_release(tmp_path, 3) == git(tmp_path, "rev-parse", "HEAD~3").strip()
     for tag in ("v0.9.0", "v0.10.0", "v1", "product/v3.0.0"):
         git(tmp_path, "tag", "--annotate", "--message", tag, tag, "HEAD~1")
     git(tmp_path, "tag", "v2.0.0")
-    assert previous_release(tmp_path) == "v0.10.0"
+    assert previous_release(tmp_path, 3) == "v0.10.0"

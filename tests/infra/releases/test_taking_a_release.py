@@ -6,7 +6,7 @@ has one set of rules at a time, and what the previous release has created must b
 refuses the previous stacks, a service would refuse them as well; then that release cannot be deployed any more, and its section
 of the changes has to say so.
 
-Two minutes of processor time, most of it for two syntheses and two deployments of one environment.
+Two and a half minutes of processor time, most of it for the syntheses and the two deployments of one environment.
 """
 
 import json
