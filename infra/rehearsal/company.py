@@ -17,9 +17,12 @@ OWNER = "11111111-2222-4333-8444-555555555555"
 
 
 def found_company(source: Path, folder: Path, places: Sequence[str]) -> Path:
-    """Clone a repository with its uncommitted state left out, and give some places a state; return the clone."""
+    """Clone a repository without its uncommitted state and its tags, and give some places a state; return the clone.
+
+    A tag ``v…`` of the product in the company's history would be taken for a release of the company's own (docs/forks.md).
+    """
     tree = folder / "tree"
-    _git(folder, "clone", "--quiet", "--no-hardlinks", str(source), str(tree))
+    _git(folder, "clone", "--quiet", "--no-hardlinks", "--no-tags", str(source), str(tree))
     _git(tree, "checkout", "--quiet", "-B", "main")
     _git(tree, "config", "user.name", "rehearsal")
     _git(tree, "config", "user.email", "rehearsal@localhost")
