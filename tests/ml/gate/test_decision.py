@@ -363,7 +363,7 @@ def test_no_sentence_counts_a_fall_as_a_negative_gain(margin: float, *, turned: 
     policy = replace(POLICY, margin=margin, maximum_skill_gain=0.5)
     verdict = judged(CHAMPION, replace(BETTER, scores=scores), policy=policy, slices=slices)
     for reason in verdict.reasons:
-        assert not re.search(r"\b(by|than|goes|further|less far) [-+−]", reason.sentence), reason.sentence
+        assert not re.search(r"\b(by|than|goes|further|less far) [-+\u2212]", reason.sentence), reason.sentence
     rails = [reason.sentence for reason in verdict.reasons if reason.rule == "guard_rails"]
     assert rails
     assert all(re.search(r" is (better|worse) by \d", sentence) for sentence in rails)

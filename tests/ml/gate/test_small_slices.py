@@ -79,9 +79,7 @@ def test_a_sound_candidate_is_promoted_and_its_small_slices_are_named() -> None:
     verdict = decide(evaluation, DEFAULT_BINARY)
     assert verdict.promoted == 2
     said = small(verdict).sentence
-    assert said.startswith(
-        "2 of 3 slices not judged, and 0 only together with others: carrier = YV with 80 rows, "
-    )
+    assert said.startswith("2 of 3 slices not judged, and 0 only together with others: carrier = YV with 80 rows, ")
     assert "a fall of 0.1 would be seen in " in said
     assert "carrier = HA with 4 rows, too few" in said
     assert said in verdict.sentence
