@@ -19,6 +19,11 @@ NOT_COUNTED = "The candidate did not count, so it was compared with nothing."
 NOT_REACHED = "The evaluation as a whole allowed no decision, so no rule was applied to the candidate; what was measured is shown."
 RESAMPLED = "A bootstrap decided: its intervals are those of each comparison alone, because the resamples are not kept."
 
+DECIDES, AGAINST_CONSTANT = "has to be better", "has to be better than a constant"
+GUARDS, REPORTED = "must not be shown to be worse", "reported, decides nothing"
+ROLES = (DECIDES, AGAINST_CONSTANT, GUARDS, REPORTED)
+"""What a comparison was for, in the order in which they are shown."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShownComparison:
@@ -91,6 +96,11 @@ class Basis:
     slices: tuple[ShownSlice, ...] = ()
     without: tuple[str, ...] = ()
 
+    @property
+    def confidences(self) -> tuple[tuple[str, CorrectedInterval], ...]:
+        """How slices were judged, with an interval of each way: those of one way share their level."""
+        return tuple({one.judged: one.interval for one in reversed(self.slices) if one.interval is not None}.items())
+
 
 def basis(evaluation: Evaluation | None, candidate: int, reasons: Sequence[Reason], policy: GatePolicy) -> Basis:
     """Return what the verdict on a candidate was based on.
@@ -121,7 +131,8 @@ def basis(evaluation: Evaluation | None, candidate: int, reasons: Sequence[Reaso
     if any(c.resamples for c in compared):
         without.append(RESAMPLED)
     return Basis(
-        metric=evaluation.metric, comparisons=tuple(_comparisons(evaluation, compared, reasons, policy)), slices=slices,
+        metric=evaluation.metric, slices=slices,
+        comparisons=tuple(sorted(_comparisons(evaluation, compared, reasons, policy), key=lambda one: ROLES.index(one.role))),
         without=tuple(without),
     )  # fmt: skip
 
@@ -138,13 +149,13 @@ def _comparisons(
     together = 1 if policy.correction is Correction.NONE else tried
     for c in everywhere:
         if (c.metric, c.against) == (evaluation.metric, evaluation.champion):
-            yield _shown(c, "has to be better", decides, _at(c, decides, together), c.margin)
+            yield _shown(c, DECIDES, decides, _at(c, decides, together), c.margin)
         elif c.metric == evaluation.metric:
-            yield _shown(c, "has to be better than a constant", constant, _at(c, constant, 1), c.margin)
+            yield _shown(c, AGAINST_CONSTANT, constant, _at(c, constant, 1), c.margin)
         elif c.metric not in guards:
-            yield _shown(c, "reported, decides nothing", None, alone(_estimate(c)), None)
+            yield _shown(c, REPORTED, None, alone(_estimate(c)), None)
         if c.metric in guards and c.against is not None:
-            yield _shown(c, "must not be shown to be worse", rails[c.metric], guards[c.metric], -c.tolerance)
+            yield _shown(c, GUARDS, rails[c.metric], guards[c.metric], -c.tolerance)
 
 
 def _is_about(reason: Reason, comparison: Comparison) -> bool:
@@ -193,7 +204,7 @@ def _slices(
     rule = _reason("slices", reasons)
     for c, interval in zip(large, _tested([_estimate(c, worse=True) for c in large], rule), strict=True):
         yield ShownSlice(
-            name=f"{c.slice_key} = {c.slice_value}", rows=c.rows, judged="alone" if rule else "not judged: no rule",
+            name=f"{c.slice_key} = {c.slice_value}", rows=c.rows, judged="alone" if rule else "no rule",
             candidate_value=c.candidate_value, against_value=c.against_value, difference=c.difference,
             interval=interval, limit=-c.tolerance if rule else None, worse=_is_shown(interval, rule),
         )  # fmt: skip
@@ -220,7 +231,7 @@ def _small(evaluation: Evaluation, candidate: int, rule: Reason | None) -> Itera
         values = _values(evaluation, candidate, one), _values(evaluation, evaluation.champion, one)
         yield ShownSlice(
             name=f"{one.slice_key} = {one.slice_value}", rows=one.rows, candidate_value=values[0], against_value=values[1],
-            judged="with other small slices" if one.pooled else "too small to be judged alone",
+            judged="with others" if one.pooled else "too small",
             difference=one.difference, interval=interval, limit=-one.tolerance,
             worse=interval is not None and _is_shown(interval, rule),
         )  # fmt: skip
@@ -231,7 +242,7 @@ def _measured(evaluation: Evaluation, candidate: int) -> Iterator[ShownSlice]:
     for one in evaluation.contender(candidate).slices:
         value = one.metrics.get(evaluation.metric)
         yield ShownSlice(
-            name=f"{one.slice_key} = {one.slice_value}", rows=one.rows, judged="not judged: no champion",
+            name=f"{one.slice_key} = {one.slice_value}", rows=one.rows, judged="no champion",
             candidate_value=_known(value),
         )  # fmt: skip
 

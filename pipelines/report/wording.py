@@ -40,7 +40,7 @@ def metric_label(name: str) -> str:
 
 def told(text: object) -> str:
     """Return a recorded sentence with each metric's name as people write it; names of columns and files stay."""
-    return _IDENTIFIER.sub(lambda found: _told(found[0]), str(text))
+    return _IDENTIFIER.sub(lambda found: _told(found[0]), str(text)).replace(" -> ", " → ")
 
 
 def in_unit(name: str, records: ReportRecords) -> str:

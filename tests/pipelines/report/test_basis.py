@@ -17,7 +17,7 @@ from ml.spec.costs import Costs, ErrorCosts
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy, policy
 from ml.spec.target import MultiClass, Target
-from pipelines.report.basis import NO_CHAMPION, NOT_STORED, basis
+from pipelines.report.basis import DECIDES, NO_CHAMPION, NOT_STORED, basis
 from pipelines.report.page import render
 from pipelines.report.records import EnvironmentRecords, ReportRecords, Row, Version
 from pipelines.report.slice_plot import slice_plot
@@ -88,12 +88,12 @@ def shown(kind: str, **more: Any) -> tuple[Any, Verdict, GatePolicy]:
 def test_a_decision_opens_each_comparison_with_its_corrected_interval_and_its_slices(kind: str) -> None:
     """Values, difference, interval and limit; the interval leaves out the limit if, and only if, the rule was met."""
     found, verdict, _ = shown(kind)
-    decides = next(one for one in found.comparisons if one.role == "has to be better")
+    decides = next(one for one in found.comparisons if one.role == DECIDES)
     reason = next(one for one in verdict.reasons if one.candidate == 2 and one.rule == "better")
     assert (decides.passed, decides.interval.p_value) == (reason.passed, reason.value)
     assert (decides.interval.low > decides.limit) == reason.passed
     assert {one.name for one in found.slices} == {"where = north", "where = south", "where = small"}
-    assert all(one.difference is not None for one in found.slices if one.judged != "too small to be judged alone")
+    assert all(one.difference is not None for one in found.slices if one.judged != "too small")
     assert all(one.interval and one.limit is not None for one in found.slices if one.judged == "alone")
 
 
@@ -103,7 +103,7 @@ def test_a_first_promotion_opens_a_constant_and_slices_that_were_not_judged(kind
     found, _, _ = shown(kind, champion=None)
     assert NO_CHAMPION in found.without
     assert all(one.against is None for one in found.comparisons)
-    assert {one.judged for one in found.slices} == {"not judged: no champion"}
+    assert {one.judged for one in found.slices} == {"no champion"}
     assert {one.difference for one in found.slices} == {None}
     assert slice_plot(found.slices, name="x", metric="y") == ""
 
@@ -153,4 +153,4 @@ def test_the_page_shows_what_a_decision_was_based_on_once(kind: str) -> None:
     text = Page(html).text
     for raw in re.findall(r"\b(?:\w+_(?:score|loss|error))\b", text):
         assert told(raw) == raw, f"{raw} is shown as {told(raw)!r}"
-    assert re.search(r"\d95%|95%|over \d together", text)
+    assert re.search(r"\d95%|95%|for all \d together", text)
