@@ -19,7 +19,7 @@ from ml.spec.gate_policy import GatePolicy, policy
 from ml.spec.target import MultiClass, Target
 from pipelines.report.basis import DECIDES, NO_CHAMPION, NOT_STORED, basis
 from pipelines.report.page import render
-from pipelines.report.records import EnvironmentRecords, ReportRecords, Row, Version
+from pipelines.report.records import EnvironmentRecords, Row, Version
 from pipelines.report.slice_plot import slice_plot
 from pipelines.report.wording import told
 from tests.pipelines.report.test_page import JULY, Page, prod, report, verdict_row
@@ -127,11 +127,6 @@ def test_the_level_is_that_of_the_decision_and_not_that_of_a_policy_that_came_la
     assert small[1] == [1] * len(small[1])
 
 
-def on_page(records: ReportRecords) -> str:
-    """The page as text."""
-    return Page(render(records)).text
-
-
 def with_verdict(evaluation: Evaluation, verdict: Verdict) -> EnvironmentRecords:
     """Return an environment with the verdict of an evaluation."""
     row: Row = verdict_row(
@@ -142,11 +137,17 @@ def with_verdict(evaluation: Evaluation, verdict: Verdict) -> EnvironmentRecords
     return prod(verdicts=(row,), evaluations=stored, retrainings=(), versions=(Version(number=2, aliases=(), tags={}),))
 
 
+def decision_page(kind: str) -> str:
+    """A report with the verdict about candidate 2."""
+    evaluation, gate = evaluated(kind)
+    environment = with_verdict(evaluation, decide(evaluation, gate, evaluation.costs))
+    return render(report(environment, policy=gate, problem=TARGETS[kind][0], costs=evaluation.costs))
+
+
 @pytest.mark.parametrize("kind", TARGETS)
 def test_the_page_shows_what_a_decision_was_based_on_once(kind: str) -> None:
     """With its comparisons, slices and plot, no table twice, and no metric under its raw name in a sentence."""
-    evaluation, gate = evaluated(kind)
-    html = render(report(with_verdict(evaluation, decide(evaluation, gate, evaluation.costs)), policy=gate, problem=TARGETS[kind][0], costs=evaluation.costs))  # fmt: skip
+    html = decision_page(kind)
     opened = html.split('class="basis"')[1].split("</details>")[0]
     assert opened.count("what it was compared with") == opened.count("the worst first") == 1
     assert opened.count("<svg") == 1
