@@ -19,7 +19,7 @@ ONE_SIDED = (1 - CONFIDENCE) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class DifferenceToJudge:
     """A difference that was tested: positive where the candidate is better, in the metric's unit.
 
     Attributes
@@ -68,7 +68,7 @@ class CorrectedInterval:
 
 
 def corrected_intervals(
-    estimates: Sequence[Estimate], *, level: float, correction: Correction, others: Sequence[float] = ()
+    estimates: Sequence[DifferenceToJudge], *, level: float, correction: Correction, others: Sequence[float] = ()
 ) -> tuple[CorrectedInterval, ...]:
     """Return the interval of each estimate at a level that all of them share.
 
@@ -91,14 +91,16 @@ def corrected_intervals(
     )
 
 
-def alone(estimate: Estimate) -> CorrectedInterval:
+def alone(estimate: DifferenceToJudge) -> CorrectedInterval:
     """Return the interval of one comparison by itself, as it was reported."""
     return CorrectedInterval(
         low=estimate.low, high=estimate.high, level=ONE_SIDED, together=1, p_value=estimate.p_value
     )
 
 
-def corrected_interval(estimate: Estimate, *, p_value: float, level: float, together: int) -> CorrectedInterval:
+def corrected_interval(
+    estimate: DifferenceToJudge, *, p_value: float, level: float, together: int
+) -> CorrectedInterval:
     """Return the interval of one of several tests from its corrected p-value; that of a bootstrap stays as it was reported."""
     error = estimate.standard_error
     if error is None:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import Evaluation, SmallSlice
-from ml.gate.intervals import ONE_SIDED, CorrectedInterval, Estimate, alone, corrected_interval, corrected_intervals
+from ml.gate.intervals import (
+    ONE_SIDED,
+    CorrectedInterval,
+    DifferenceToJudge,
+    alone,
+    corrected_interval,
+    corrected_intervals,
+)
 from ml.gate.verdict import Reason
 from ml.spec.gate_policy import Correction, GatePolicy
 
@@ -78,7 +85,7 @@ class ShownSlice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basis:
+class DecisionBasis:
     """What a verdict on one candidate was based on.
 
     Attributes
@@ -102,7 +109,9 @@ class Basis:
         return tuple({one.judged: one.interval for one in reversed(self.slices) if one.interval is not None}.items())
 
 
-def basis(evaluation: Evaluation | None, candidate: int, reasons: Sequence[Reason], policy: GatePolicy) -> Basis:
+def basis(
+    evaluation: Evaluation | None, candidate: int, reasons: Sequence[Reason], policy: GatePolicy
+) -> DecisionBasis:
     """Return what the verdict on a candidate was based on.
 
     Parameters
@@ -116,7 +125,7 @@ def basis(evaluation: Evaluation | None, candidate: int, reasons: Sequence[Reaso
     """
     contender = next((one for one in evaluation.contenders if one.version == candidate), None) if evaluation else None
     if evaluation is None or contender is None:
-        return Basis(without=(NOT_STORED,))
+        return DecisionBasis(without=(NOT_STORED,))
     compared = [c for c in evaluation.comparisons if c.candidate == candidate]
     slices = tuple(sorted(_slices(evaluation, candidate, reasons, policy), key=_worst_first))
     without = []
@@ -130,7 +139,7 @@ def basis(evaluation: Evaluation | None, candidate: int, reasons: Sequence[Reaso
         without.append(NO_SLICES)
     if any(c.resamples for c in compared):
         without.append(RESAMPLED)
-    return Basis(
+    return DecisionBasis(
         metric=evaluation.metric, slices=slices,
         comparisons=tuple(sorted(_comparisons(evaluation, compared, reasons, policy), key=lambda one: ROLES.index(one.role))),
         without=tuple(without),
@@ -259,7 +268,7 @@ def _known(value: float | None) -> float | None:
     return None if value is None or value != value else value
 
 
-def _tested(estimates: Sequence[Estimate], rule: Reason | None) -> tuple[CorrectedInterval, ...]:
+def _tested(estimates: Sequence[DifferenceToJudge], rule: Reason | None) -> tuple[CorrectedInterval, ...]:
     if rule is None or rule.threshold is None:
         return tuple(alone(one) for one in estimates)
     return corrected_intervals(estimates, level=rule.threshold, correction=Correction.HOLM)
@@ -269,15 +278,15 @@ def _is_shown(interval: CorrectedInterval, rule: Reason | None) -> bool:
     return rule is not None and rule.threshold is not None and interval.p_value <= rule.threshold
 
 
-def _estimate(c: Comparison, *, worse: bool = False) -> Estimate:
-    return Estimate(
+def _estimate(c: Comparison, *, worse: bool = False) -> DifferenceToJudge:
+    return DifferenceToJudge(
         difference=c.difference, standard_error=None if c.resamples else c.standard_error, low=c.low, high=c.high,
         degrees_of_freedom=c.degrees_of_freedom, p_value=c.p_worse if worse else c.p_value,
     )  # fmt: skip
 
 
-def _estimate_of_small(one: SmallSlice) -> Estimate:
-    estimate = Estimate(
+def _estimate_of_small(one: SmallSlice) -> DifferenceToJudge:
+    estimate = DifferenceToJudge(
         difference=one.difference or 0.0, standard_error=one.standard_error, p_value=1.0 if one.p_worse is None else one.p_worse,
         degrees_of_freedom=one.degrees_of_freedom,
     )  # fmt: skip

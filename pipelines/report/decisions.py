@@ -12,7 +12,7 @@ from ml.gate.verdict import Reason
 from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
 from ml.spec.gate_policy import GatePolicy
-from pipelines.report.basis import Basis, basis
+from pipelines.report.basis import DecisionBasis, basis
 from pipelines.report.distributions import Distribution, distributions, excess
 from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.records import EnvironmentRecords, Row, Version
@@ -45,7 +45,7 @@ class Judged:
     promoted: bool
     reasons: tuple[Reason, ...]
     measured: EvaluatedContender | None = None
-    basis: Basis = field(default_factory=Basis)
+    basis: DecisionBasis = field(default_factory=DecisionBasis)
 
     @property
     def rules(self) -> int:

@@ -9,7 +9,7 @@ from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Reason
 from ml.rollout.decision import said
 from ml.spec.gate_policy import GatePolicy
-from pipelines.report.basis import Basis, basis
+from pipelines.report.basis import DecisionBasis, basis
 from pipelines.report.charts import Series, line_chart
 from pipelines.report.records import Row, ServedByVersion, ServedRequests
 
@@ -38,7 +38,7 @@ class ShownLook:
     version: int
     champion: int
     run_id: str = ""
-    basis: Basis = field(default_factory=Basis)
+    basis: DecisionBasis = field(default_factory=DecisionBasis)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,5 +128,5 @@ def _look(row: Row, policy: GatePolicy) -> ShownLook:
     return ShownLook(
         decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"], reasons=reasons, version=own,
         champion=row["champion"], run_id=row.get("run_id", ""),
-        basis=basis(Evaluation.from_json(stored), own, about, policy) if stored else Basis(without=(NOT_ASKED,)),
+        basis=basis(Evaluation.from_json(stored), own, about, policy) if stored else DecisionBasis(without=(NOT_ASKED,)),
     )  # fmt: skip

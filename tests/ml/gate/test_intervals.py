@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from ml.gate.case import corrected
-from ml.gate.intervals import Estimate, alone, corrected_intervals
+from ml.gate.intervals import DifferenceToJudge, alone, corrected_intervals
 from ml.spec.gate_policy import Correction
 
 LEVEL = 0.025
@@ -14,12 +14,12 @@ OTHER = 0.3
 """The p-value of a further test that has no interval."""
 
 
-def estimate(difference: float, error: float, freedom: float | None) -> Estimate:
+def estimate(difference: float, error: float, freedom: float | None) -> DifferenceToJudge:
     """An estimate whose test is about a difference above 0."""
     steps = -difference / error
     p = special.stdtr(freedom, steps) if freedom else special.ndtr(steps)
     usual = -(special.stdtrit(freedom, LEVEL) if freedom else special.ndtri(LEVEL)) * error
-    return Estimate(
+    return DifferenceToJudge(
         difference=difference, standard_error=error, degrees_of_freedom=freedom, p_value=float(p),
         low=difference - usual, high=difference + usual,
     )  # fmt: skip
@@ -33,7 +33,7 @@ ESTIMATES = st.builds(
 @settings(deadline=None)
 @given(st.lists(ESTIMATES, min_size=1, max_size=8), st.sampled_from(list(Correction)))
 def test_an_interval_leaves_out_the_bound_exactly_if_the_corrected_test_passes(
-    found: list[Estimate], correction: Correction
+    found: list[DifferenceToJudge], correction: Correction
 ) -> None:
     """For each correction, with a further test that shares the level."""
     p_values = corrected([*(one.p_value for one in found), OTHER], correction)
@@ -57,7 +57,9 @@ def test_one_comparison_is_not_corrected_and_several_are_wider() -> None:
 
 def test_a_bootstrap_keeps_the_interval_that_it_reported() -> None:
     """Its resamples are gone, so nothing wider can be computed."""
-    kept = Estimate(difference=0.2, standard_error=None, degrees_of_freedom=None, p_value=0.01, low=0.1, high=0.4)
+    kept = DifferenceToJudge(
+        difference=0.2, standard_error=None, degrees_of_freedom=None, p_value=0.01, low=0.1, high=0.4
+    )
     found = corrected_intervals([kept] * 3, level=LEVEL, correction=Correction.HOLM)[0]
     assert (found.low, found.high, found.together) == (0.1, 0.4, 1)
     assert alone(kept).low == 0.1
