@@ -75,6 +75,11 @@ def corrected(p_values: Sequence[float], correction: Correction) -> list[float]:
     return result
 
 
+def by_how_much(difference: float, digits: int = 4) -> str:
+    """Return a difference that is positive where the candidate is better, as words: "worse by 0.0937"."""
+    return f"{'worse' if difference < 0 else 'better'} by {abs(difference):.{digits}f}"
+
+
 def plain(rule: str, candidate: int | None, passed: bool, sentence: str) -> Reason:
     """Return the reason of a rule that compares no numbers."""
     return Reason(rule=rule, candidate=candidate, passed=passed, value=None, threshold=None, sentence=sentence)

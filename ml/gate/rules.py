@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import EvaluatedContender, Evaluation, WeightCounts
-from ml.gate.case import Case, at_least, corrected, number, plain
+from ml.gate.case import Case, at_least, by_how_much, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
@@ -115,12 +115,18 @@ def _better(case: Case) -> Iterator[Reason]:
         yield _won(case, found, what, policy.minimum_win_share)
         return
     alpha = policy.alpha or 0.0
-    margin = f" by more than {found.margin:g}" if found.margin else ""
     sentence = (
-        f"{what}: better{margin} with p = {case.p_value:.3g}, at most {alpha:g} is needed "
+        f"{what}: {_demanded(found.margin)} with p = {case.p_value:.3g}, at most {alpha:g} is needed "
         f"(difference {found.difference:+.4f}, 95% from {found.low:+.4f} to {found.high:+.4f}{_units(case, found)})"
     )
     yield number("better", case.version, case.p_value <= alpha, case.p_value, alpha, sentence)
+
+
+def _demanded(margin: float) -> str:
+    """Return what the difference has to be shown to be; a negative margin is how much worse is accepted."""
+    if not margin:
+        return "better"
+    return f"better by more than {margin:g}" if margin > 0 else f"worse by less than {-margin:g}"
 
 
 def _units(case: Case, found: Comparison) -> str:
@@ -171,7 +177,7 @@ def _guard_rails(case: Case) -> Iterator[Reason]:
     found = [case.on_all_rows(rail.metric, case.champion.version) for rail in policy.guard_rails]
     p_values = corrected([0.0 if c is None else c.p_worse for c in found], Correction.HOLM)
     for rail, c, p in zip(policy.guard_rails, found, p_values, strict=True):
-        change = "was not compared" if c is None else f"is better by {c.difference:+.4f}"
+        change = "was not compared" if c is None else f"is {by_how_much(c.difference)}"
         sentence = (
             f"version {case.version}: {rail.metric} {change}; worse by more than {rail.tolerance:g} has p = {p:.3g}, "
             f"{policy.guard_alpha:g} or less counts as shown"
@@ -213,10 +219,9 @@ def _plausible(case: Case) -> Iterator[Reason]:
     if most is None:
         return
     reached = _skill(case, case.candidate)
-    sentence = (
-        f"version {case.version} goes {reached:.1%} of the way from a constant to a perfect prediction; "
-        f"more than {most:.0%} looks like a leaked label"
-    )
+    way = f"goes {reached:.1%} of the way from a constant prediction to a perfect one"
+    what = "is worse than a constant prediction" if reached < 0 else way
+    sentence = f"version {case.version} {what}; more than {most:.0%} of the way looks like a leaked label"
     yield number("plausible", case.version, reached <= most, reached, most, sentence)
 
 
@@ -225,9 +230,10 @@ def _plausible_gain(case: Case) -> Iterator[Reason]:
     if most is None or case.champion is None:
         return
     gain = _skill(case, case.candidate) - _skill(case, case.champion)
+    how = "less far" if gain < 0 else "further"
     sentence = (
-        f"version {case.version} goes {gain:+.1%} further from a constant to a perfect prediction than the champion; "
-        f"more than {most:.0%} looks like a leaked label"
+        f"version {case.version} goes {abs(gain):.1%} {how} from a constant to a perfect prediction than the champion; "
+        f"{most:.0%} further looks like a leaked label"
     )
     yield number("plausible_gain", case.version, gain <= most, gain, most, sentence)
 

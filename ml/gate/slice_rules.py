@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from scipy import special
 
 from ml.evaluation.record import SmallSlice
-from ml.gate.case import Case, corrected, number
+from ml.gate.case import Case, by_how_much, corrected, number
 from ml.gate.verdict import Reason
 from ml.spec.gate_policy import Correction, GatePolicy
 
@@ -66,7 +66,7 @@ def _seen(one: SmallSlice, policy: GatePolicy) -> str:
     name = f"{one.slice_key} = {one.slice_value} with {one.rows} rows"
     if one.difference is None:
         return f"{name}, too few of one class for any comparison"
-    observed = f"{name}, better by {one.difference:+.4f}"
+    observed = f"{name}, {by_how_much(one.difference)}"
     if one.standard_error is None or one.degrees_of_freedom is None:
         return f"{observed}, too few for any test"
     fall = SHOWN_FALL * one.unit

@@ -23,9 +23,14 @@ def no_retraining_reason(current: Sequence[Finding], last: datetime | None, poli
     if not relevant:
         return "no finding calls for a retraining."
     if last is not None and all(finding.window_end <= last for finding in relevant):
-        return f"all {len(relevant)} findings that could cause a retraining are older than the last one, on {last:%Y-%m-%d}."
+        return f"every finding that could cause a retraining is older than the last one, on {last:%Y-%m-%d}."
     since = "" if last is None else f" since the last one, on {last:%Y-%m-%d}"
     return (
-        f"of {len(relevant)} findings that could cause a retraining, none has lasted long enough{since}. Windows needed: "
-        f"{policy.metric_windows} for a metric, {policy.drift_windows} for drift; columns that drift: {policy.drift_columns}."
+        f"{_counted(len(relevant), 'finding')} could cause a retraining, but none has lasted long enough{since}: a fall of a "
+        f"metric has to last {_counted(policy.metric_windows, 'window')}, drift {_counted(policy.drift_windows, 'window')} "
+        f"in at least {_counted(policy.drift_columns, 'column')}."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -4,6 +4,7 @@ The page for people on call is made from this table; a test compares the table w
 alerts and notifications, and the nightly pipeline.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ml.monitoring.findings import FindingKind
@@ -140,6 +141,25 @@ METRICS = tuple(
 """The alert rules of Azure Monitor, in environments whose settings state `telemetry`; each is declared beside its metric."""
 
 ALERTS = (*FINDINGS, *DEPLOYED, *NOTIFICATIONS, *METRICS, *NIGHTLY)
+
+
+def alarms_of(*, failed_jobs: Sequence[str], kinds: Iterable[str]) -> tuple[Alert, ...]:
+    """Return the alerts that stand while jobs have failed last and findings are open, the most urgent first.
+
+    Parameters
+    ----------
+    failed_jobs
+        Addresses such as ``flight_delay.scoring``.
+    kinds
+        Of the open findings.
+    """
+    by_job = {"scoring": "scoring failed", "stream": "a stream failed"}
+    names = {by_job.get(job.rpartition(".")[2], "a job failed") for job in failed_jobs}
+    found = [alert for alert in NOTIFICATIONS if alert.name in names]
+    wanted = set(kinds)
+    found += [alert for alert in FINDINGS if alert.name in wanted]
+    order = list(Severity)
+    return tuple(sorted(found, key=lambda alert: order.index(alert.severity)))
 
 
 def area_of(kind: str) -> CauseArea:

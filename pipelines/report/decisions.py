@@ -4,14 +4,17 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ml.evaluation.record import EvaluatedContender, Evaluation
 from ml.gate.verdict import Reason
 from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
-from pipelines.report.distributions import Distribution, distributions
+from ml.spec.gate_policy import GatePolicy
+from pipelines.report.basis import DecisionBasis, basis
+from pipelines.report.distributions import Distribution, distributions, excess
+from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.records import EnvironmentRecords, Row, Version
 
 
@@ -32,6 +35,8 @@ class Judged:
     ----------
     measured
         What its evaluation found, importance and reliability among it; None where the evaluation is not stored.
+    basis
+        Values, intervals and slices that the verdict was based on.
     """
 
     version: int
@@ -40,6 +45,12 @@ class Judged:
     promoted: bool
     reasons: tuple[Reason, ...]
     measured: EvaluatedContender | None = None
+    basis: DecisionBasis = field(default_factory=DecisionBasis)
+
+    @property
+    def rules(self) -> int:
+        """How many rules were applied to it."""
+        return len(self.reasons)
 
     @property
     def failed(self) -> int:
@@ -70,6 +81,16 @@ class GateDecision:
     general: tuple[Reason, ...]
     candidates: tuple[Judged, ...]
 
+    @property
+    def comparisons(self) -> int:
+        """How many comparisons of its candidates it opens."""
+        return sum(len(candidate.basis.comparisons) for candidate in self.candidates)
+
+    @property
+    def slices(self) -> int:
+        """How many slices of its candidates it opens."""
+        return sum(len(candidate.basis.slices) for candidate in self.candidates)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -81,6 +102,8 @@ class Decision:
         None where a person, not the monitor, requested the one verdict.
     found
         Kind of finding to how many there were in the window just closed, as known then.
+    findings
+        These findings, the ones that exceed their threshold the most first.
     distributions
         Of the columns that these findings are about, before and after.
     """
@@ -91,16 +114,22 @@ class Decision:
     reasons: tuple[str, ...]
     found: Mapping[str, int]
     verdicts: tuple[GateDecision, ...]
+    findings: tuple[Row, ...] = ()
     distributions: tuple[Distribution, ...] = ()
 
+    @property
+    def of_columns(self) -> bool:
+        """Whether a finding was about the distribution of a column."""
+        return any(finding["kind"] in OF_COLUMNS for finding in self.findings)
 
-def gate_decisions(environment: EnvironmentRecords) -> tuple[GateDecision, ...]:
-    """Return every verdict, oldest first."""
+
+def gate_decisions(environment: EnvironmentRecords, policy: GatePolicy) -> tuple[GateDecision, ...]:
+    """Return every verdict, oldest first; `policy` is the present one."""
     versions = {version.number: version for version in environment.versions}
     evaluations = {row["evaluation_id"]: Evaluation.from_json(row["evaluation"]) for row in environment.evaluations}
     jobs = {row["run_id"]: str(row["job"]) for row in environment.runs}
     return tuple(
-        _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""), evaluations.get(row["evaluation_id"]))
+        _gate_decision(row, versions, jobs.get(row["evaluation_id"], ""), evaluations.get(row["evaluation_id"]), policy)
         for row in sorted(environment.verdicts, key=lambda row: row["decided_at"])
     )
 
@@ -114,10 +143,15 @@ def decisions(environment: EnvironmentRecords, verdicts: Sequence[GateDecision])
     return tuple(sorted((*monitored, *requested), key=lambda decision: decision.decided_at))
 
 
-def _gate_decision(row: Row, versions: Mapping[int, Version], job: str, evaluation: Evaluation | None) -> GateDecision:
+def _gate_decision(
+    row: Row, versions: Mapping[int, Version], job: str, evaluation: Evaluation | None, policy: GatePolicy
+) -> GateDecision:
     reasons = [Reason(**reason) for reason in json.loads(row["reasons"])]
     judged = dict.fromkeys(reason.candidate for reason in reasons if reason.candidate is not None)
-    candidates = tuple(_judged(number, row, reasons, versions, evaluation) for number in judged)
+    measured = [one.version for one in evaluation.candidates] if evaluation else []
+    candidates = tuple(
+        _judged(number, row, reasons, versions, evaluation, policy) for number in dict.fromkeys((*judged, *measured))
+    )
     way = _way(row, job, candidates)
     copied = next((c.copied_from for c in candidates if c.copied_from), None) if way is Way.DELIVERY else None
     return GateDecision(
@@ -139,14 +173,16 @@ def _way(row: Row, job: str, candidates: Sequence[Judged]) -> Way:
 
 
 def _judged(
-    number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version], evaluation: Evaluation | None
-) -> Judged:
+    number: int, row: Row, reasons: Sequence[Reason], versions: Mapping[int, Version], evaluation: Evaluation | None,
+    policy: GatePolicy,
+) -> Judged:  # fmt: skip
+    own = tuple(reason for reason in reasons if reason.candidate == number)
     found = next((one for one in evaluation.contenders if one.version == number), None) if evaluation else None
     tags = versions[number].tags if number in versions else {}
     return Judged(
         version=number, estimator=tags.get("estimator", "unknown"), copied_from=tags.get("copied_from"),
-        promoted=number == row["promoted"], reasons=tuple(reason for reason in reasons if reason.candidate == number),
-        measured=found,
+        promoted=number == row["promoted"], reasons=own,
+        measured=found, basis=basis(evaluation, number, own, policy),
     )  # fmt: skip
 
 
@@ -157,12 +193,14 @@ def _monitored(environment: EnvironmentRecords, decided: Row, answers: Sequence[
     # The month that was closed at that moment; one of which only a part had passed counts as well.
     known = [f for f in known if f["kind"] not in OF_OTHER_TASKS]
     closed = max((f["window_start"] for f in known if f["window_start"] < moment <= f["window_end"]), default=None)
+    closing = sorted((f for f in known if f["window_start"] == closed), key=lambda f: -excess(f))
     return Decision(
         decided_at=moment,
         retrain=bool(decided["retrain"]),
         cause=str(decided["cause"]),
         reasons=tuple(json.loads(decided["reasons"])),
-        found=Counter(f["kind"] for f in known if f["window_start"] == closed),
+        found=Counter(f["kind"] for f in closing),
+        findings=tuple(closing),
         verdicts=tuple(verdict for verdict in answers if verdict.decided_at == moment),
         distributions=distributions(environment, known, closed, moment),
     )

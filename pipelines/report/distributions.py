@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ml.monitoring.findings_history import measured_at
 from ml.profiles.group_shares import GroupShare, group_shares
@@ -84,10 +85,11 @@ def _version(environment: EnvironmentRecords, start: dt.datetime, moment: dt.dat
 
 
 def _excess(findings: Iterable[Row]) -> float:
-    return max(_ratio(finding) for finding in findings)
+    return max(excess(finding) for finding in findings)
 
 
-def _ratio(finding: Mapping[str, float | None]) -> float:
+def excess(finding: Mapping[str, Any]) -> float:
+    """Return how many times its threshold a finding's value is; 0 where it has none."""
     value, threshold = finding["value"], finding["threshold"]
     return abs(value) / threshold if value is not None and threshold else 0.0
 

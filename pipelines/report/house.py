@@ -11,7 +11,7 @@ from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
 from pipelines.report.house_reading import read_house, read_newest
 from pipelines.report.house_records import House, PlacedUseCase
-from pipelines.report.lineage_picture import lineage_picture
+from pipelines.report.lineage_picture import lineage_picture, lineage_rows
 from pipelines.report.page import page_templates
 from pipelines.report.records import EstateSummary
 from pipelines.report.shared_tables import shared_lines
@@ -44,10 +44,12 @@ def write_house(
     placed, newest = read_house(root, use_cases), read_newest(root, use_cases)
     if with_reports:
         placed = tuple(_reported(root, use_cases, one, estate) for one in placed)
+    placed = tuple(_with_picture(use_cases, one) for one in placed)
     shown = [one for one in use_cases if one.name in {found.use_case for found in placed}] or list(use_cases)
     house = House(
         environments=tuple(ENVIRONMENTS), placed=placed, made_at=now, estate=estate, cost=tuple(cost),
-        pictures={one.name: lineage_picture(one) for one in shown},
+        pictures={one.name: lineage_picture(one, name=f"lineage-{one.name}") for one in shown},
+        ways={one.name: lineage_rows(one) for one in shown},
         shared=shared_lines(catalogue(use_cases), newest),
     )  # fmt: skip
     file = root / FILE
@@ -74,3 +76,16 @@ def _reported(
     name = f"{placed.environment}-{placed.use_case}.html"
     write_report(root, declared, main=placed.environment, out=folder / name, estate=estate)
     return replace(placed, report=f"{PAGES}/{name}")
+
+
+def _with_picture(use_cases: Sequence[UseCase], placed: PlacedUseCase) -> PlacedUseCase:
+    """Return a use case with the lineage of its champion."""
+    champion = next((one for one in placed.versions if one["number"] == placed.champion), None)
+    if champion is None:
+        return placed
+    declared = next(one for one in use_cases if one.name == placed.use_case)
+    picture = lineage_picture(
+        declared, name=f"lineage-{placed.environment}-{placed.use_case}", champion=placed.champion,
+        made_from=dict(champion["tables"]),
+    )  # fmt: skip
+    return replace(placed, picture=picture)

@@ -15,6 +15,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
+from pipelines.on_call.alerts import alarms_of
 from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
 from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
@@ -71,6 +72,9 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         runs=int(total["runs"] or 0), last_run=max((in_utc(row["started_at"]) for row in runs), default=None),
         seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
         links=mlflow_links(lakehouse, use_case),
+        alarms=alarms_of(
+            failed_jobs=[str(row["job"]) for row in failed_first(runs)], kinds=[str(one["kind"]) for one in findings]
+        ),
     )  # fmt: skip
 
 

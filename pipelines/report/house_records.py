@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.on_call.alerts import Alert
 from pipelines.on_call.cause import Cause
 from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EstateSummary
@@ -39,6 +40,10 @@ class PlacedUseCase:
         The relative address of its own page; None where there is none.
     links
         Where MLflow shows its runs and versions; None where that is not known.
+    alarms
+        The alerts that stand, the most urgent first.
+    picture
+        Lineage with the champion and the table versions that it was made from, as SVG; empty without a champion.
     """
 
     environment: str
@@ -59,6 +64,8 @@ class PlacedUseCase:
     versions: tuple[Mapping[str, Any], ...]
     report: str | None = None
     links: MlflowLinks | None = None
+    alarms: tuple[Alert, ...] = ()
+    picture: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,8 @@ class House:
         All of them, in their order, also those in which nothing has run.
     pictures
         Lineage of each use case, as SVG.
+    ways
+        The same in words: what is read, what is written from it, by which tasks.
     shared
         The feature tables that use cases share.
     cost
@@ -81,6 +90,7 @@ class House:
     placed: tuple[PlacedUseCase, ...]
     pictures: Mapping[str, str]
     made_at: dt.datetime
+    ways: Mapping[str, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
     estate: EstateSummary | None = None
     shared: tuple[SharedLine, ...] = ()
     cost: tuple[Mapping[str, Any], ...] = ()

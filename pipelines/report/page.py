@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from ml.monitoring.findings import OF_A_DAY
+from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, WHOLE_TABLE
 from ml.spec.metric_names import higher_is_better
 from ml.spec.target import MultiClass
 from pipelines.report import cards as report_cards
@@ -28,9 +28,11 @@ from pipelines.report import served as report_served
 from pipelines.report import skew as report_skew
 from pipelines.report import wording as report_words
 from pipelines.report.comparison import TOP_SHARE, mean_difference
+from pipelines.report.decisions import Way
 from pipelines.report.page_charts import estimate_chart, has_baseline, maturity_chart, maturity_legend, month_charts
 from pipelines.report.quality import Month
 from pipelines.report.records import ReportRecords
+from pipelines.report.slice_plot import drawn, slice_plot
 
 STRONGEST = 0.62
 """Opacity of the strongest cell of a heat map; more would make its number hard to read."""
@@ -72,12 +74,13 @@ def render(records: ReportRecords) -> str:
     """
     environment = records.main_environment
     months = report_quality.months(records)
-    verdicts = report_decisions.gate_decisions(environment)
+    verdicts = report_decisions.gate_decisions(environment, records.policy)
     starts = tuple(month.start for month in months)
     jobs = report_operations.job_runs(environment)
     outcomes = [month.outcome for month in months if month.outcome is not None]
     estimated = report_estimates.estimate_tables(records)
-    stages = report_served.served_stages(environment.served)
+    stages = report_served.served_stages(environment.served, records.policy)
+    cards = report_cards.model_cards(environment)
     return page_templates().get_template("report.html").render(
         records=records,
         environment=environment,
@@ -107,7 +110,8 @@ def render(records: ReportRecords) -> str:
         drift=report_findings.drift_grid(records, starts),
         findings=report_findings.all_findings(environment),
         table_findings=report_findings.table_findings(environment),
-        cards=report_cards.model_cards(environment),
+        looks={f"{Way.ROLLOUT} {look.run_id}": f"look-{look.run_id}" for stage in stages for look in stage.looks if look.run_id},
+        cards=cards, carded={card.version: card.decided_at for card in cards},
         skew=report_skew.compared_sets(environment),
         sources=report_operations.source_counts(environment),
         quarantine=report_operations.quarantine_reasons(environment),
@@ -170,6 +174,19 @@ def _window(context: Context, instant: dt.datetime) -> str:
 
 
 @pass_context
+def _in_unit(context: Context, name: str) -> str:
+    """Return the unit of a metric of the report, to stand after its name."""
+    return report_words.in_unit(name, context["records"])
+
+
+def _where(finding: Mapping[str, Any]) -> str:
+    """Return what a finding is about: a slice, a column or all rows."""
+    if finding["slice_key"] != ALL_ROWS:
+        return f"{report_words.words(finding['slice_key'])} = {finding['slice_value']}"
+    return "all rows" if finding["column_name"] == WHOLE_TABLE else report_words.words(finding["column_name"])
+
+
+@pass_context
 def _of_window(context: Context, finding: Mapping[str, Any]) -> str:
     """Return the window of a finding: a day where the daily alarm found it."""
     length = "day" if finding["kind"] in OF_A_DAY else context["records"].window
@@ -196,8 +213,9 @@ def page_templates() -> Environment:
         "plain": report_words.plain, "duration": report_words.duration, "heat": _heat, "day": _day,
         "words": report_words.words, "sentence": report_words.sentence, "enumerated": report_words.enumerated,
         "cause": report_words.cause, "months": report_words.months, "window": _window, "of_window": _of_window,
-        "window_label": report_words.window_label,
+        "window_label": report_words.window_label, "in_unit": _in_unit, "where": _where, "share": report_words.share,
+        "told": report_words.told,
     }  # fmt: skip
     environment.filters.update(filters)
-    environment.globals.update(counted=report_words.counted)
+    environment.globals.update(counted=report_words.counted, slice_plot=slice_plot, drawn=drawn)
     return environment

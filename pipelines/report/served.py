@@ -3,14 +3,17 @@
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
+from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Reason
 from ml.rollout.decision import said
+from ml.spec.gate_policy import GatePolicy
+from pipelines.report.basis import DecisionBasis, basis
 from pipelines.report.charts import Series, line_chart
-from pipelines.report.records import ServedByVersion, ServedRequests
+from pipelines.report.records import Row, ServedByVersion, ServedRequests
 
+NOT_ASKED = "The gate was not asked, so no value, interval or slice was part of this decision; the rules above decided."
 CHAMPION, CHALLENGER, ALONE = "champion", "challenger", "alone"
 
 
@@ -20,14 +23,22 @@ class ShownLook:
 
     Attributes
     ----------
+    run_id
+        Of the job that decided; what it ended has a verdict that names it.
     reasons
         Every rule, those by which it was returned first.
+    basis
+        Values, intervals and slices that the gate was asked with.
     """
 
     decided_at: dt.datetime
     move: str
     sentence: str
     reasons: tuple[Reason, ...]
+    version: int
+    champion: int
+    run_id: str = ""
+    basis: DecisionBasis = field(default_factory=DecisionBasis)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +73,14 @@ class ServedStage:
         return None if found is None else 1000 * found
 
 
-def served_stages(served: ServedRequests | None) -> tuple[ServedStage, ...]:
-    """Return the stages in the order in which they began."""
+def served_stages(served: ServedRequests | None, policy: GatePolicy) -> tuple[ServedStage, ...]:
+    """Return the stages in the order in which they began; `policy` is the present one."""
     if served is None:
         return ()
     keys = dict.fromkeys(
         (one.rollout_id, one.percentage) for one in sorted(served.by_version, key=lambda one: one.began)
     )
-    return tuple(_stage(served, *key) for key in keys)
+    return tuple(_stage(served, *key, policy=policy) for key in keys)
 
 
 def latency_chart(stages: Sequence[ServedStage]) -> str:
@@ -91,7 +102,9 @@ def latency_legend(stages: Sequence[ServedStage]) -> list[tuple[str, str]]:
     return [(role, style) for role, style in styles.items() if role in there]
 
 
-def _stage(served: ServedRequests, rollout_id: str | None, percentage: int | None) -> ServedStage:
+def _stage(
+    served: ServedRequests, rollout_id: str | None, percentage: int | None, *, policy: GatePolicy
+) -> ServedStage:
     own = [one for one in served.by_version if (one.rollout_id, one.percentage) == (rollout_id, percentage)]
     decided = sorted(
         (row for row in served.decisions if (row["rollout_id"], row["percentage"]) == (rollout_id, percentage)),
@@ -105,9 +118,15 @@ def _stage(served: ServedRequests, rollout_id: str | None, percentage: int | Non
     named = next(iter(challengers), None)
     who = f"v{named} " if named is not None else ""
     name = "no rollout" if rollout_id is None or percentage is None else f"{who}{said(percentage)}"
-    return ServedStage(name=name, versions=tuple(versions), looks=tuple(_look(row) for row in decided))
+    return ServedStage(name=name, versions=tuple(versions), looks=tuple(_look(row, policy) for row in decided))
 
 
-def _look(row: Any) -> ShownLook:
+def _look(row: Row, policy: GatePolicy) -> ShownLook:
     reasons = tuple(Reason(**reason) for reason in json.loads(row["reasons"]))
-    return ShownLook(decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"], reasons=reasons)
+    stored, own = row.get("evaluation"), row["model_version"]
+    about = [reason for reason in reasons if reason.candidate == own]
+    return ShownLook(
+        decided_at=row["decided_at"], move=row["move"], sentence=row["sentence"], reasons=reasons, version=own,
+        champion=row["champion"], run_id=row.get("run_id", ""),
+        basis=basis(Evaluation.from_json(stored), own, about, policy) if stored else DecisionBasis(without=(NOT_ASKED,)),
+    )  # fmt: skip

@@ -87,7 +87,7 @@ def _failures(lakehouse: Lakehouse, table: Table) -> dict[Key, int]:
 def _decisions(lakehouse: Lakehouse, table: Table) -> tuple[dict[str, Any], ...]:
     if not lakehouse.tables.exists(table):
         return ()
-    columns = (ROLLOUT_ID, "decided_at", "model_version", "champion", "percentage", "move", "following", "sentence", "reasons")  # fmt: skip
+    columns = (ROLLOUT_ID, "run_id", "evaluation", "decided_at", "model_version", "champion", "percentage", "move", "following", "sentence", "reasons")  # fmt: skip
     rows = lakehouse.tables.read(table).select(*columns).toArrow().to_pylist()
     return tuple({**row, "decided_at": in_utc(row["decided_at"])} for row in rows)
 

@@ -1,6 +1,7 @@
 """The gate closes: every bad candidate is refused with the right reason, and an honest better model passes."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchmarks.simulation.gate_test_sets import Setting, draw
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate, keys_digest
 from ml.evaluation.record import Evaluation, RecordError
-from ml.gate.case import corrected
+from ml.gate.case import by_how_much, corrected
 from ml.gate.decision import decide
 from ml.gate.rules import RULES
 from ml.gate.verdict import Outcome, Verdict
@@ -152,7 +153,7 @@ MUTANTS = {
     ),
     "of unknown speed": ({"seconds_per_1000_rows": None}, {}, "latency", "was not measured"),
     "miscalibrated": ({"scores": shifted(1.5)}, {}, "calibration", "standard deviations of the label"),
-    "worse log loss": ({"scores": shifted(2.5)}, {}, "guard_rails", "log_loss is better by -"),
+    "worse log loss": ({"scores": shifted(2.5)}, {}, "guard_rails", "log_loss is worse by 0."),
     "scored other rows": ({"scored_keys": keys_digest(KEYS[::-1])}, {}, "counts", "scored on other rows"),
     "trained on later rows": ({"trained_until": DRAWN.times[5_000]}, {}, "counts", "not later than"),
     "below the absolute limit": ({}, {"limit": 0.95}, "limit", "the limit is 0.95"),
@@ -341,7 +342,31 @@ def test_a_non_inferior_candidate_passes_and_an_inferior_one_does_not() -> None:
     assert judged(CHAMPION, contender(2, noisy(0.1)), policy=policy).promoted == 2
     verdict = judged(CHAMPION, contender(2, noisy(1.5)), policy=policy)
     assert verdict.outcome is Outcome.KEEP
-    assert "better by more than -0.02" in verdict.sentence
+    assert "worse by less than 0.02" in verdict.sentence
+
+
+@given(difference=st.floats(-2, 2))
+def test_a_difference_is_told_in_its_direction_and_without_a_sign(difference: float) -> None:
+    """Nobody reads "better by -0.09"; the number is the same whichever way it goes."""
+    said = by_how_much(difference)
+    assert re.fullmatch(r"(better|worse) by \d+\.\d{4}", said)
+    assert (said.startswith("worse"), said.split()[-1]) == (difference < 0, f"{abs(difference):.4f}")
+
+
+@pytest.mark.parametrize("margin", [-0.02, 0.0, 0.02])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("logits", [0.0, 2.5])
+def test_no_sentence_counts_a_fall_as_a_negative_gain(margin: float, *, turned: bool, logits: float) -> None:
+    """Of better, worse and miscalibrated candidates, with a margin of either sign, on large slices and on a small one."""
+    scores = 1 - shifted(logits) if turned else shifted(logits)
+    slices = {"origin": np.where(np.arange(8_000) < 60, "TINY", DRAWN.slices)}
+    policy = replace(POLICY, margin=margin, maximum_skill_gain=0.5)
+    verdict = judged(CHAMPION, replace(BETTER, scores=scores), policy=policy, slices=slices)
+    for reason in verdict.reasons:
+        assert not re.search(r"\b(by|than|goes|further|less far) [-+\u2212]", reason.sentence), reason.sentence
+    rails = [reason.sentence for reason in verdict.reasons if reason.rule == "guard_rails"]
+    assert rails
+    assert all(re.search(r" is (better|worse) by \d", sentence) for sentence in rails)
 
 
 def test_a_miscalibrated_champion_does_not_block_every_candidate() -> None:

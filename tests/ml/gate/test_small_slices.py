@@ -70,7 +70,7 @@ def test_an_order_reversed_on_a_small_share_of_the_rows_is_refused_by_name(share
     assert "carrier = YV" in broken.sentence
     assert "carrier = YV" in verdict.sentence
     if broken.rule == "small_slices":
-        assert re.search(rf"carrier = YV with {round(share * ROWS)} rows, better by -0\.[3-9]", broken.sentence)
+        assert re.search(rf"carrier = YV with {round(share * ROWS)} rows, worse by 0\.[3-9]", broken.sentence)
 
 
 def test_a_sound_candidate_is_promoted_and_its_small_slices_are_named() -> None:
@@ -79,9 +79,7 @@ def test_a_sound_candidate_is_promoted_and_its_small_slices_are_named() -> None:
     verdict = decide(evaluation, DEFAULT_BINARY)
     assert verdict.promoted == 2
     said = small(verdict).sentence
-    assert said.startswith(
-        "2 of 3 slices not judged, and 0 only together with others: carrier = YV with 80 rows, better by"
-    )
+    assert said.startswith("2 of 3 slices not judged, and 0 only together with others: carrier = YV with 80 rows, ")
     assert "a fall of 0.1 would be seen in " in said
     assert "carrier = HA with 4 rows, too few" in said
     assert said in verdict.sentence

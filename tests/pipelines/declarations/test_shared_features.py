@@ -175,7 +175,7 @@ def test_owners_come_before_their_readers(pair: Teams) -> None:
 
 def test_the_picture_of_a_reader_shows_whose_table_it_reads(pair: Teams) -> None:
     """Beside its own tables."""
-    assert "route_history (routes)" in lineage_picture(pair[1])
+    assert "route_history (routes)" in lineage_picture(pair[1], name="x")
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_a_better_version_takes_over_step_by_step_and_a_bad_one_is_returned(root
         assert bad.ended.startswith("version 3 was returned from shadow")
         found = read_served(lakehouse, FLIGHT_DELAY)
         assert found is not None
-        stages = served_stages(found)
+        stages = served_stages(found, FLIGHT_DELAY.gate)
         kept = lakehouse.tables.read(SERVED.table("answers")).count()
     assert [stage.name for stage in stages[:3]] == ["v2 shadow", "v2 10%", "v2 50%"]
     assert sum(one.answered for one in found.by_version) == sum(days) * OF_AN_HOUR

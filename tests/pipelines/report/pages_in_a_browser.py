@@ -22,9 +22,25 @@ axe.run(document, {resultTypes: ["violations"]}).then(found => {
   const edge = document.documentElement.clientWidth;
   const beyond = wide <= 0 ? [] : [...document.body.querySelectorAll("*")].filter(
     one => !one.closest(".scroll") && one.getBoundingClientRect().right > edge).map(one => one.outerHTML.slice(0, 120));
+  const cut = [], overlaps = [], small = [];
+  for (const picture of document.querySelectorAll("svg")) {
+    const frame = picture.getBoundingClientRect();
+    const texts = [...picture.querySelectorAll("text")].map(one => [one.textContent.trim(), one.getBoundingClientRect(), one]);
+    for (const [said, box, one] of texts) {
+      if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1) cut.push(said);
+      const holder = one.previousElementSibling;
+      if (holder && holder.tagName === "rect" && box.right > holder.getBoundingClientRect().right) cut.push(said);
+    }
+    texts.forEach(([said, a], place) => texts.slice(place + 1).forEach(([other, b]) => {
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left), down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (across > 1 && down > 3) overlaps.push(`${said} / ${other}`);
+    }));
+    const size = frame.width / (picture.viewBox.baseVal.width || frame.width) * parseFloat(texts.length ? getComputedStyle(texts[0][2]).fontSize : 12);
+    if (texts.length && size < 9) small.push(`${picture.getAttribute("aria-label") || picture.textContent.slice(0, 40)}: ${size.toFixed(1)}`);
+  }
   const shown = document.createElement("pre");
   shown.id = "axe-result";
-  shown.textContent = JSON.stringify({wide, beyond, found: found.violations.map(
+  shown.textContent = JSON.stringify({wide, beyond, cut, overlaps, small, found: found.violations.map(
     one => ({id: one.id, impact: one.impact, html: one.nodes.map(node => node.html.slice(0, 160))}))});
   document.body.appendChild(shown);
 });
@@ -58,7 +74,8 @@ def looked_at(
     Returns
     -------
     dict
-        Name and width to ``found`` (id, impact and HTML), ``wide`` (pixels) and ``beyond`` (the elements that are).
+        Name and width to ``found`` (id, impact and HTML), ``wide`` (pixels) and ``beyond`` (the elements that are); and of
+        the texts in pictures those that are ``cut`` off, that ``overlaps``, and pictures whose text is ``small``er than 9 pixels.
     """
     axe = axe_core().replace("</script", "<\\/script")
     told = _told(pages, folder, widths, f"<script>{axe}</script><script>{LOOK}</script>")

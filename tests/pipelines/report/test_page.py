@@ -229,7 +229,7 @@ def test_every_rule_of_a_verdict_is_shown_with_value_threshold_and_sentence() ->
 def test_a_decision_not_to_retrain_is_shown_with_its_reason() -> None:
     """The log has every decision in order, also those of months without findings."""
     environment = prod()
-    log = decisions(environment, gate_decisions(environment))
+    log = decisions(environment, gate_decisions(environment, DEFAULT_BINARY))
     assert [(d.decided_at, d.retrain, d.cause) for d in log] == [(JUNE, True, "metric_fell"), (JULY, False, "none")]
     assert [len(d.verdicts) for d in log] == [1, 0]
     assert [dict(d.found) for d in log] == [{"metric_fell": 1}, {"drift": 1}]
@@ -242,7 +242,7 @@ def test_a_decision_not_to_retrain_is_shown_with_its_reason() -> None:
 def test_a_training_that_a_person_requested_is_no_decision_of_the_monitor() -> None:
     """The first training has a verdict and no decision on retraining."""
     environment = prod(retrainings=())
-    assert [d.retrain for d in decisions(environment, gate_decisions(environment))] == [None]
+    assert [d.retrain for d in decisions(environment, gate_decisions(environment, DEFAULT_BINARY))] == [None]
     assert "A training was requested" in page(report(environment)).text
 
 
@@ -331,7 +331,7 @@ def test_a_verdict_requested_at_the_time_of_a_monitoring_run_is_an_entry_of_its_
                 versions=(COPIED,))  # fmt: skip
     log = [
         (d.decided_at, d.retrain, [v.way for v in d.verdicts])
-        for d in decisions(environment, gate_decisions(environment))
+        for d in decisions(environment, gate_decisions(environment, DEFAULT_BINARY))
     ]
     assert log == [
         (JUNE, True, [Way.DELIVERY]), (JUNE, None, [Way.ROLLBACK]), (JULY, False, []), (JULY, None, [Way.DELIVERY]),

@@ -6,22 +6,25 @@ from pathlib import Path
 
 from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_case
+from pipelines.on_call.alerts import alarms_of
 from pipelines.on_call.cause import likely_cause
 from pipelines.report.house import render_house
 from pipelines.report.house_records import Freshness, House, PlacedUseCase
-from pipelines.report.lineage_picture import lineage_picture
+from pipelines.report.lineage_picture import lineage_picture, lineage_rows
 from pipelines.report.mlflow_links import MlflowLinks, as_served
 from pipelines.report.page import render
 from pipelines.report.records import EstateSummary, StackResources, Version
 from tests.pipelines.report.pages_in_a_browser import SERIOUS, looked_at, shown_text
 from tests.pipelines.report.served_records import SERVED
+from tests.pipelines.report.test_basis import RAW, decision_page
 from tests.pipelines.report.test_page import prod, report, run_row
 
 FLIGHT_DELAY = use_case("flight_delay")
 LINKS = MlflowLinks(environment="prod", model="dev.flight_delay", experiment_id="1")
 VERSION = Version(number=4, aliases=("champion",), tags={"trained_in": "staging"}, run_id="0a1b")
 NOW = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
-PICTURE = (Path(__file__).parents[3] / "docs" / "stacks.svg").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+PICTURE = (DOCS / "stacks.svg").read_text(encoding="utf-8")
 ESTATE = EstateSummary(
     stacks=(StackResources(name="dev-platform", resources={"azurerm_subnet": 2}),),
     permissions=({"environment": "dev", "who": "data scientist", "jobs": "CAN_VIEW"},), picture=PICTURE,
@@ -39,6 +42,8 @@ def placed(name: str, *, failed: tuple[str, ...] = (), findings: tuple[dict[str,
         predicted_until=NOW, runs=38, last_run=NOW, seconds=1054.0,
         versions=({"number": 4, "aliases": ("champion",), "estimator": "gradient_boosting", "verdict": "promote",
                    "run_id": "0a1b", "trained_in": "staging", "tables": (("flight_delay_features.labels", 7),)},),
+        alarms=alarms_of(failed_jobs=[one.partition(",")[0] for one in failed], kinds=[str(one["kind"]) for one in findings]),
+        picture=lineage_picture(FLIGHT_DELAY, name=f"of-{name}", champion=4, made_from={"flight_delay_features.labels": 7}),
         report=f"pages/{name}-flight_delay.html", links=MlflowLinks(environment=name, model="dev.flight_delay", experiment_id="1"),
     )  # fmt: skip
 
@@ -49,7 +54,7 @@ def house() -> House:
     return House(
         environments=("dev", "staging", "prod"), made_at=NOW, estate=ESTATE,
         placed=(placed("dev", findings=(FOUND,)), placed("prod", failed=failed)),
-        pictures={"flight_delay": lineage_picture(FLIGHT_DELAY)},
+        pictures={"flight_delay": lineage_picture(FLIGHT_DELAY, name="declared")}, ways={"flight_delay": lineage_rows(FLIGHT_DELAY)},
         cost=({"environment": "dev", "part": "clusters", "EUR per month": "unknown"},),
     )  # fmt: skip
 
@@ -61,6 +66,8 @@ def pages() -> dict[str, str]:
         "report": render(report(prod(served=SERVED, links=LINKS, versions=(VERSION,)), estate=ESTATE)),
         "report of a failure": render(report(prod(runs=(failed,)))),
         "house": render_house(house()),
+        "decision": decision_page("classification"),
+        "decision on a regression": decision_page("regression"),
     }
     return written | {f"{name}, served": as_served(text.encode()).decode() for name, text in written.items()}
 
@@ -107,7 +114,7 @@ def test_a_page_from_disk_says_why_it_has_no_links_into_mlflow(tmp_path: Path) -
 
 def test_lineage_shows_who_writes_and_who_reads() -> None:
     """Each table has a box, and the model; an arrow names the tasks between two of them."""
-    picture = lineage_picture(FLIGHT_DELAY)
+    picture = lineage_picture(FLIGHT_DELAY, name="x")
     for name in (
         "schedule (source)",
         "weather (source)",
@@ -135,6 +142,40 @@ def test_axe_core_has_no_serious_finding_on_a_desk_and_on_a_phone(tmp_path: Path
     for where, found in looked.items():
         assert [one for one in found["found"] if one["impact"] in SERIOUS] == [], where
         assert found["wide"] <= 0, (where, found["beyond"])
+
+
+def test_no_text_of_a_picture_is_cut_off_covered_or_too_small_to_read(tmp_path: Path) -> None:
+    """In every picture of every page, on a desk and on a phone: axes, legends, boxes and their names."""
+    drawn = {
+        file.name: f'<!DOCTYPE html><html lang="en"><body>{file.read_text(encoding="utf-8")}</body></html>'
+        for file in DOCS.glob("*.svg")
+    }
+    assert drawn
+    for where, found in (looked_at(pages(), tmp_path) | looked_at(drawn, tmp_path, [1280])).items():
+        assert (found["cut"], found["overlaps"], found["small"]) == ([], [], []), where
+
+
+def test_no_page_shows_a_metric_under_its_raw_name(tmp_path: Path) -> None:
+    """People read "ROC AUC" and "log loss"; nobody reads a difference with a sign twice."""
+    for name, text in shown_text(pages(), tmp_path).items():
+        raw = [one for one in RAW if re.search(rf"\b{one}\b", text)]
+        assert not raw, (name, raw)
+        assert not re.search(r"\b(better|worse) by [-+\u2212]", text), name
+
+
+def test_alarms_of_a_use_case_name_who_acts_and_the_first_command() -> None:
+    """The failed scoring job is urgent; drift is not, and is not named where nothing drifted."""
+    text = render_house(house())
+    wrong = text.partition('id="prod"')[2].partition("</section>")[0]
+    assert re.search(r"now</span> scoring failed: ML engineer, <code>mlops status --env prod --remote</code>", wrong)
+    assert "scoring failed" not in text.partition('id="dev"')[2].partition("</section>")[0]
+
+
+def test_lineage_of_the_champion_shows_the_table_versions_that_it_was_made_from() -> None:
+    """The model's box has its version, a table's box the version that was read, and no other box has one."""
+    picture = lineage_picture(FLIGHT_DELAY, name="x", champion=4, made_from={"flight_delay_features.labels": 7})
+    assert re.findall(r">([\w ]+(?: @ \d+| v\d+))</text>", picture) == ["labels @ 7", "flight_delay v4"]
+    assert " to flight_delay: training" in picture
 
 
 def test_the_look_at_a_page_finds_what_is_wrong(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ml.spec.gate_policy import DEFAULT_BINARY
 from pipelines.declarations.answers import answers_table, failures_table
 from pipelines.declarations.registry import use_case
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
@@ -25,7 +26,7 @@ ASKED = dt.datetime(2013, 6, 1, 8, tzinfo=dt.UTC)
 
 def test_stages_are_in_the_order_in_which_they_began_with_the_champion_first() -> None:
     """Each has the decisions that were taken in it; what was answered without a rollout is a stage as well."""
-    stages = served_stages(SERVED)
+    stages = served_stages(SERVED, DEFAULT_BINARY)
     assert [stage.name for stage in stages] == ["v4 shadow", "v4 10%", "v9 shadow", "no rollout"]
     assert [[(role, one.version) for role, one in stage.versions] for stage in stages] == [
         [("champion", 1), ("challenger", 4)], [("champion", 1), ("challenger", 4)], [("champion", 4), ("challenger", 9)],
@@ -45,7 +46,7 @@ def test_stages_are_in_the_order_in_which_they_began_with_the_champion_first() -
 
 def test_an_environment_that_has_served_nothing_has_no_section() -> None:
     """Nor a link to one."""
-    assert served_stages(None) == ()
+    assert served_stages(None, DEFAULT_BINARY) == ()
     assert latency_chart(()) == ""
     assert "Served requests" not in render(report(prod()))
 
