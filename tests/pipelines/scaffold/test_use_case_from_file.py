@@ -220,6 +220,24 @@ def test_what_the_file_does_not_say_is_said(tmp_path: Path) -> None:
         assert sentence in said
 
 
+def test_an_instant_that_cannot_be_read_is_not_a_missing_one(tmp_path: Path) -> None:
+    """A return in the hour that the clocks skip is one whose row is quarantined: what no return means stays as it is."""
+    rows = [
+        f"{n};{day}.03.2024 {n % 10 + 8:02d}:00;{'ja' if n % 3 else 'nein'};{'30.03.2024 12:00' if n % 3 else ''}"
+        for n in range(300)
+        for day in [f"{n % 20 + 1:02d}"]
+    ]
+    rows[4] = rows[4].replace("30.03.2024 12:00", "31.03.2024 02:27")
+    found = proposed(
+        csv_file(tmp_path, "Nr;Bestellt am;Retoure;Retoure am", *rows), time_zone="Europe/Berlin", label="Retoure"
+    )
+    assert found.without_outcome == 0.0
+    assert (
+        "'Retoure am' has 1 value like '31.03.2024 02:27' that is no instant in Europe/Berlin, where the clocks skip or "
+        "repeat that hour: deliver an offset, or the row is quarantined."
+    ) in found.decide
+
+
 def test_what_is_known_only_with_the_outcome_is_no_input(tmp_path: Path) -> None:
     """A number that orders rows as the label does is left out, and the sentence says why; noise stays."""
     rows = many("{n},2024-01-{day}T08:00:00Z,{bit},{n}")
