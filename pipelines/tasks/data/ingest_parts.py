@@ -81,13 +81,15 @@ def _write_part(
 ) -> None:
     source, tables = window.source, context.lakehouse.tables
     checked, content = receiving.checked(part)
-    batch, complete = batch_id(window.name, content, counts)
-    if complete:
-        row = next(row for row in counts if row["batch_id"] == batch)
-        done.read += int(row["rows_read"])
-        done.quarantined += int(row["rows_quarantined"])
+    batch, recorded = batch_id(window.name, content, counts)
+    found = None
+    if recorded is None or recorded["rows_quarantined"]:
+        found = changes(checked, _stored_of(context, window, checked.kept, batch), source)
+    if recorded and (found is None or found.checked.broken.num_rows == recorded["rows_quarantined"]):
+        done.read += int(recorded["rows_read"])
+        done.quarantined += int(recorded["rows_quarantined"])
+        done.add(found.checked.breaches if found else ())
         return
-    found = changes(checked, _stored_of(context, window, checked.kept, batch), source)
     write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
     tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)
