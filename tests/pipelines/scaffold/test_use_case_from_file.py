@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,7 +117,9 @@ def test_its_folder_has_the_style_of_the_repository(made: Path, declared: UseCas
 def test_its_jobs_run_on_the_file(declared: UseCase, files: dict[str, Path], tmp_path: Path) -> None:
     """With the windows that `new` prints: every row is kept, no outcome is quarantined, and a candidate was judged."""
     printed = next_commands(proposed(files[declared.name]), declared.name)
-    given = dict(re.findall(r"--param (\w+)=(\S+)", printed.splitlines()[-1]))
+    (training,) = (line for line in printed.splitlines() if ".training " in line)
+    given = dict(re.findall(r"--param (\w+)=(\S+)", training))
+    assert printed.endswith(f"pipelines report --env dev --use-case {declared.name}")
     end = given["until"]
     with open_lakehouse("dev", root=tmp_path) as lakehouse:
         features = run_job(
@@ -247,6 +250,15 @@ def test_what_is_known_only_with_the_outcome_is_no_input(tmp_path: Path) -> None
     found = proposed(csv_file(tmp_path, "id,at,paid_back,z,minutes,refund", *leaking), label="minutes")
     assert [column.name for column, _ in found.inputs.left_out] == ["refund"]
     assert "'refund' is no input: it gives the label away" in " ".join(found.decide)
+
+
+def test_the_next_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    """A shell reads the folder as one word."""
+    folder = tmp_path / "März's data #1"
+    folder.mkdir()
+    printed = next_commands(proposed(german_orders(folder)), "returns")
+    (features,) = (line for line in printed.splitlines() if ".features " in line)
+    assert f"location={folder}" in shlex.split(features)
 
 
 def test_a_named_zone_key_and_label_are_taken(tmp_path: Path) -> None:
