@@ -82,13 +82,14 @@ def _write_part(
     source, tables = window.source, context.lakehouse.tables
     checked, content = receiving.checked(part)
     batch, recorded = batch_id(window.name, content, counts)
-    found = None
-    if recorded is None or recorded["rows_quarantined"]:
-        found = changes(checked, _stored_of(context, window, checked.kept, batch), source)
-    if recorded and (found is None or found.checked.broken.num_rows == recorded["rows_quarantined"]):
+    if recorded and not recorded["rows_quarantined"]:
+        done.read += int(recorded["rows_read"])
+        return
+    found = changes(checked, _stored_of(context, window, checked.kept, batch), source)
+    if recorded and found.checked.broken.num_rows == recorded["rows_quarantined"]:
         done.read += int(recorded["rows_read"])
         done.quarantined += int(recorded["rows_quarantined"])
-        done.add(found.checked.breaches if found else ())
+        done.add(found.checked.breaches)
         return
     write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
