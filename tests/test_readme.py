@@ -11,6 +11,7 @@ import pytest
 
 from pipelines import __main__ as command_line
 from pipelines.commands.job_tables import as_markdown
+from pipelines.declarations.registry import jobs
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,13 +76,26 @@ def test_the_commands_of_the_readme_run_from_top_to_bottom(
 
 
 def test_the_jobs_table_is_the_one_that_the_command_prints() -> None:
-    """The table equals the output of `python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes it again."""
+    """The tables equal the output of `python -m pipelines list --markdown`; REWRITE_GOLDEN=1 writes them again."""
     page = JOBS.read_text(encoding="utf-8")
     before, table, after = re.split(r"(?<=<!-- jobs -->\n)(.*)(?=\n<!-- end of jobs -->)", page, flags=re.DOTALL)
     if os.environ.get("REWRITE_GOLDEN"):
         JOBS.write_text(before + as_markdown() + after, encoding="utf-8")
     else:
         assert table == as_markdown()
+
+
+def test_the_jobs_tables_say_each_thing_once_and_nothing_less() -> None:
+    """Every task of every declared job is in a row that names its use case, or says that all have it; no row comes twice."""
+    rows = [line.split(" | ") for line in as_markdown().splitlines() if line.startswith("| `")]
+    assert len(rows) == len({tuple(row) for row in rows})
+    for job in jobs():
+        for task in job.tasks:
+            found = [row for row in rows if row[0] == f"| `{job.name}`" and row[1] == f"`{task.key}`"]
+            assert any(row[-1].rstrip(" |") == "all" or job.use_case in row[-1] for row in found), (
+                job.address,
+                task.key,
+            )
 
 
 @pytest.mark.parametrize(("name", "megabytes"), [("run", "MEGABYTES_RUN"), ("dev", "MEGABYTES_DEV")])

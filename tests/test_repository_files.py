@@ -87,6 +87,14 @@ def test_hooks_run_programs_that_the_set_up_installs() -> None:
         assert hook["entry"].removeprefix("env PYTHONPATH=. ").removesuffix(" --check") in recipe
 
 
+def test_the_set_up_installs_what_starts_the_hooks() -> None:
+    """The guide names the program where `make setup` has put it."""
+    locked = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith("pre-commit==") for line in locked)
+    for page in ("CONTRIBUTING.md", ".pre-commit-config.yaml"):
+        assert "`.venv/bin/pre-commit install`" in (ROOT / page).read_text(encoding="utf-8")
+
+
 def test_editors_check_the_settings_by_their_schemas() -> None:
     """Every schema and every settings file that is named exists, and every settings file has its schema."""
     stated = json.loads((ROOT / ".vscode" / "settings.json").read_text(encoding="utf-8"))["yaml.schemas"]

@@ -15,7 +15,7 @@ from pipelines.commands.job_tables import as_markdown, print_jobs
 
 
 def run(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print one Markdown table, as in docs/jobs.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables, as in docs/jobs.md.")] = False,
 ) -> int:
     """Print the jobs table."""
     if not markdown:

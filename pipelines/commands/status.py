@@ -18,7 +18,7 @@ from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label, window_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window, undelivered
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -56,6 +56,7 @@ def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
     champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
     return likely_cause(
         failed=named(failed_first(runs)),
+        undelivered=undelivered(runs),
         findings=newest_window(_newest(lakehouse, use_case, "findings", "window_end", SHOWN_FINDINGS)),
         champion=champion.number if champion else None,
         ever_ran=bool(runs),

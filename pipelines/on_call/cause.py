@@ -1,12 +1,18 @@
 """Is it the data, the model or the platform? One answer per use case, from what status shows anyway. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml.spec.errors import ROOMS
 from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import area_of
 
+READS_FEEDS = "ingest"
+"""The task that fails where a delivery cannot be taken."""
+UNFORESEEN = re.compile(rf"({'|'.join(ROOMS)})[\w.]*, line \d+: ")
+"""How the sentence of an error begins that nobody foresaw: with a place in our code (`ml.spec.errors.sentence_of`)."""
 UPSTREAM_FAILED = "upstream failed"
 FAILED = ("failed", "timed out", UPSTREAM_FAILED, "interrupted", "internal error")
 
@@ -61,18 +67,40 @@ def named(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{job} (task{'s' if len(tasks) > 1 else ''} {_enumerated(tasks)})" for job, tasks in by_job.items()]
 
 
+def undelivered(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what runs that could not take a delivery said, each with its job: the feed's mistake, not the platform's.
+
+    Parameters
+    ----------
+    runs
+        The last run of each task, with ``state`` and ``error``.
+    """
+    return [
+        f"{run['job']}: {run['error']}"
+        for run in runs
+        if run["task"] == READS_FEEDS and run["state"] == "failed" and not UNFORESEEN.match(run["error"] or "")
+    ]
+
+
 def likely_cause(
-    *, failed: Sequence[str], findings: Sequence[Mapping[str, Any]], champion: int | None, ever_ran: bool
+    *,
+    failed: Sequence[str],
+    findings: Sequence[Mapping[str, Any]],
+    champion: int | None,
+    ever_ran: bool,
+    undelivered: Sequence[str] = (),
 ) -> Cause:
     """Return where the cause of what is wrong lies most likely.
 
     A job that failed is looked at before all findings, and data before the model: a broken feed makes a good model look
-    bad, never the other way round.
+    bad, never the other way round. A feed that could not be taken comes first of all, because other jobs fail without it.
 
     Parameters
     ----------
     failed
         Addresses of jobs (or jobs and tasks) whose last run failed.
+    undelivered
+        Of these, what those said that could not take a delivery: `undelivered`.
     findings
         Newest findings, with ``kind`` and ``message``.
     champion
@@ -82,6 +110,11 @@ def likely_cause(
     """
     if not ever_ran:
         return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run mlops first-run")
+    if undelivered:
+        jobs = {one.partition(":")[0] for one in undelivered}
+        others = [one for one in failed if one.partition(" (")[0] not in jobs]
+        after = f" After it look at {_enumerated(others)}, which failed last too" if others else ""
+        return Cause(area=CauseArea.DATA, sentence=f"data: {' '.join(undelivered)}{after}")
     if failed:
         return Cause(
             area=CauseArea.PLATFORM,

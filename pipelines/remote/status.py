@@ -95,6 +95,15 @@ def newest_findings(remote: Remote, sql: Sql, use_case: UseCase) -> list[Row]:
     )
 
 
+def last_run_of(remote: Remote, sql: Sql, use_case: UseCase, task: str) -> list[Row]:
+    """Return the last run of a task with ``job``, ``task``, ``state`` and ``error``, as the run has recorded it; or none."""
+    table = _table(remote, use_case, "runs")
+    return sql.rows_if_exists(
+        f"SELECT job, task, state, error FROM {table} WHERE task = '{task}' "  # noqa: S608 - names of ours, quoted
+        "ORDER BY started_at DESC LIMIT 1"
+    )
+
+
 def _last_run(remote: Remote, use_case: UseCase, name: str) -> LastRun:
     job = use_case.job(name)
     if not jobs_named(remote, job.address):

@@ -16,7 +16,7 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window, undelivered
 from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
 from pipelines.telemetry.identity import with_trace
@@ -64,7 +64,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
         description=use_case.description,
         cause=likely_cause(
-            failed=named(failed_first(runs)),
+            failed=named(failed_first(runs)), undelivered=undelivered(runs),
             findings=findings, champion=number, ever_ran=bool(runs),
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),

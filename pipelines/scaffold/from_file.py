@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ LINE = 110
 NEXT_FROM_FILE = """next, as docs/own-data.md explains:
   .venv/bin/python -m pipelines check {name}
   .venv/bin/python -m pipelines run {name}.features --env dev --param location={folder} --param until={end}
-  .venv/bin/python -m pipelines run {name}.training --env dev --param until={until} --param training_days={training} --param evaluation_days={evaluation}"""
+  .venv/bin/python -m pipelines run {name}.training --env dev --param until={until} --param training_days={training} --param evaluation_days={evaluation}
+  .venv/bin/python -m pipelines report --env dev --use-case {name}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +91,14 @@ def quoted(text: str) -> str:
 
 
 def next_commands(proposal: Proposal, name: str) -> str:
-    """Return the commands that check the new use case and train it on its file."""
+    """Return the commands that check the new use case, train it on its file and show what came of it."""
     days, due = (proposal.last.floor("D") - proposal.first.floor("D")).days + 1, proposal.due_days
     usable = max(days - due, 2)
     evaluation = max(round(0.4 * usable), 1)
     end = (proposal.last.floor("D") + dt.timedelta(days=due + 1)).date()
     return NEXT_FROM_FILE.format(
         name=name,
-        folder=proposal.file.folder,
+        folder=shlex.quote(str(proposal.file.folder)),
         end=end,
         until=end,
         training=max(usable - evaluation, 1),

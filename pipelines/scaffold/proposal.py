@@ -18,7 +18,7 @@ from pipelines.declarations.standard_tables import standard_tables
 from pipelines.declarations.use_case_checks import LABEL_COLUMNS
 from pipelines.scaffold.columns import FileColumn, columns_of, declared_names, delivered_as, numbers_of
 from pipelines.scaffold.given import Given
-from pipelines.scaffold.outcome_instants import known_at_of
+from pipelines.scaffold.outcome_instants import known_at_of, skipped_hours
 from pipelines.scaffold.own_file import OwnFile
 from pipelines.scaffold.roles import (
     Roles,
@@ -131,7 +131,10 @@ def propose(file: OwnFile, given: Given) -> Proposal:
     inputs = _inputs([column for column in roles.columns if column not in used], labels)
     asked = instants[time.column.name]
     chosen = [one for one in (time, key, label, positive, known, entity) if one]
-    doubts = _doubts(label.column, problem, roles.columns, given, has_known_at=known is not None, inputs=inputs)
+    doubts = (
+        *_doubts(label.column, problem, roles.columns, given, has_known_at=known is not None, inputs=inputs),
+        *skipped_hours(roles.columns, instants, zone),
+    )
     due = _due_days(instants[known.column.name] - asked) if known else ASSUMED_DAYS
     return Proposal(
         file=file, columns=roles.columns, key=key.columns, time=time.column, label=label.column, problem=problem, class_values=values,

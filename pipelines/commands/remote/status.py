@@ -8,7 +8,7 @@ from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.cause import FAILED, likely_cause, newest_window
+from pipelines.on_call.cause import FAILED, READS_FEEDS, likely_cause, newest_window, undelivered
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
@@ -47,11 +47,16 @@ def show_remote_status(remote: "Remote", console: Console) -> int:
 
 def _cause(remote: "Remote", sql: "Sql", use_case: UseCase, runs: "Sequence[LastRun]") -> str:
     from pipelines.remote.registry import registered
-    from pipelines.remote.status import newest_findings
+    from pipelines.remote.status import last_run_of, newest_findings
 
     found = registered(remote, use_case.model)
+    failed = [run.job for run in runs if run.state.partition(":")[0] in FAILED]
     return likely_cause(
-        failed=[run.job for run in runs if run.state.partition(":")[0] in FAILED],
+        failed=failed,
+        # A job may fail before its first task begins: only what the workspace says has failed is looked up.
+        undelivered=undelivered(last_run_of(remote, sql, use_case, READS_FEEDS))
+        if use_case.job("features").address in failed
+        else (),
         findings=newest_window(newest_findings(remote, sql, use_case)),
         champion=found.aliases.get(CHAMPION) if found else None,
         ever_ran=any(run.started_at for run in runs),

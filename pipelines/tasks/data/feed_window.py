@@ -39,23 +39,23 @@ class FeedWindow:
         return f"{whole}{PART}{self.part}" if self.part else whole
 
 
-def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, bool]:
-    """Return the id of a delivery's batch, and whether that batch is complete.
+def batch_id(window: str, content: str, counts: Iterable[Mapping[str, Any]]) -> tuple[str, Mapping[str, Any] | None]:
+    """Return the id of a delivery's batch; and the count of the newest delivery of the window, if its content is the same.
 
     The id is the window's name, the number of the delivery within the window, and the digest of the content: the same
-    content that comes again after another one is a correction that was taken back.
+    content that comes again after another one is a correction that was taken back. The same content twice in a row is
+    another batch only if its rows are judged otherwise: then the declaration was corrected.
 
     Parameters
     ----------
     counts
         Rows of the table ``ingests`` about the feed.
     """
-    ids = [str(row["batch_id"]) for row in counts]
+    ids = {str(row["batch_id"]): row for row in counts}
     delivered = dict(name.removeprefix(f"{window}/").split("/") for name in ids if name.startswith(f"{window}/"))
     last = max(map(int, delivered), default=0)
-    if delivered.get(str(last)) == content:
-        return f"{window}/{last}/{content}", True
-    return f"{window}/{last + 1}/{content}", False
+    recorded = ids.get(f"{window}/{last}/{content}")
+    return f"{window}/{last + 1}/{content}", recorded
 
 
 def write_bronze(context: Context, window: FeedWindow, found: DeliveryChange, batch: str) -> None:

@@ -7,6 +7,7 @@ until then every step can be repeated: it compares with bronze as it was before 
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from pipelines.declarations.asset import Table
-from pipelines.declarations.source import Corrections
+from pipelines.declarations.source import Corrections, Source
 from pipelines.declarations.source_locations import locations
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.tables.arrow import records
@@ -54,7 +55,7 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
     end = context.end_of_window(since, until)
     counts = _counts(context)
     windows = [
-        FeedWindow(source=source, since=since or next_start(counts.get(source.name, ()), source.late_days), until=end)
+        _window(source, since or next_start(counts.get(source.name, ()), source.late_days), end, counts)
         for source in context.use_case.sources
     ]
     places = locations(location, context.use_case.sources)
@@ -67,17 +68,21 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         if window.since < window.until
     ]
     written = [
-        _write_any(context, window, found, counts.get(window.source.name, ()), receivings[window.source.name])
+        (
+            window,
+            *_write_any(context, window, found, counts.get(window.source.name, ()), receivings[window.source.name]),
+        )
         for window, found in read
     ]
-    # A window that was ingested to its end by an earlier run is not read again; an alarm about it stands nevertheless.
-    ended = [window for window in windows if window.since >= window.until]
-    alarms = [_recorded_alarm(window, counts.get(window.source.name, ())) for window in ended]
-    said = joined([*alarms, *(alarm for _, alarm in written)])
+    said = joined([alarm for _, _, alarm in written])
     if said:  # only now, when all feeds are written, so that no row is lost by it
-        raise TaskError(said)
+        begun = min(window.since for window, _, alarm in written if alarm)
+        raise TaskError(
+            f"{said} Then run the job again with --param since={_in_words(begun)} --param until={_in_words(end)}: it keeps what "
+            "was corrected, and nothing comes twice."
+        )
     _require_a_delivery(context, windows, places)
-    return TaskResult(rows=sum(rows for rows, _ in written))
+    return TaskResult(rows=sum(rows for _, rows, _ in written))
 
 
 def _require_a_delivery(context: Context, windows: Sequence[FeedWindow], places: Mapping[str, str]) -> None:
@@ -173,16 +178,27 @@ def _write_any(
     return write_parts(context, window, found, counts, receiving)
 
 
-def _recorded_alarm(window: FeedWindow, counts: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the alarm of the newest delivery that was ingested to the end of a window."""
-    ended = [row for row in counts if row["until"] == window.until]
+def _window(
+    source: Source, since: dt.datetime, until: dt.datetime, counts: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> FeedWindow:
+    """Return what is read of a feed: of one that was ingested to the end of the window before, only what raised an alarm.
+
+    The feed or its declaration may have been corrected since; a delivery that is the same raises its alarm again.
+    """
+    window = FeedWindow(source=source, since=since, until=until)
+    ended = [row for row in counts.get(source.name, ()) if row["until"] == until]
     newest = max(ended, key=lambda row: row["ingested_at"], default=None)
-    if newest is None:
-        return None
+    if since < until or newest is None:
+        return window
     # The newest row of each part; a whole delivery is one.
     rows = {str(row["batch_id"]).rsplit("/", 2)[0]: row for row in sorted(ended, key=lambda row: row["ingested_at"])}
     same = [row for row in rows.values() if (PART in row["batch_id"]) and row["since"] == newest["since"]]
-    return recorded_alarm(window.source, same if PART in newest["batch_id"] else [newest])
+    alarm = recorded_alarm(source, same if PART in newest["batch_id"] else [newest])
+    return replace(window, since=newest["since"]) if alarm else window
+
+
+def _in_words(instant: dt.datetime) -> str:
+    return f"{instant:%Y-%m-%d}" if instant.time() == dt.time() else f"{instant:%Y-%m-%dT%H:%M:%S}"
 
 
 def _write(
@@ -190,11 +206,14 @@ def _write(
 ) -> tuple[int, str | None]:
     """Write one checked delivery, then its count; return the rows that are new in bronze or differ there, and the alarm."""
     (checked, content), source, tables = read, window.source, context.lakehouse.tables
-    batch, complete = batch_id(window.name, content, counts)
-    if complete:
+    batch, recorded = batch_id(window.name, content, counts)
+    if recorded and not recorded["rows_quarantined"]:
         context.say(f"{source.name}: read {checked.rows_read:,}, delivered before; 0 new")
-        return 0, recorded_alarm(source, [row for row in counts if row["batch_id"] == batch][:1])
+        return 0, None
     found = changes(checked, _stored_before(context, window, checked.kept, batch), source)
+    if recorded and found.checked.broken.num_rows == recorded["rows_quarantined"]:
+        context.say(f"{source.name}: read {checked.rows_read:,}, delivered before; 0 new")
+        return 0, quarantine_alarm(source, found.checked)
     write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
     tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)

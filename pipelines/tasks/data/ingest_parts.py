@@ -81,13 +81,16 @@ def _write_part(
 ) -> None:
     source, tables = window.source, context.lakehouse.tables
     checked, content = receiving.checked(part)
-    batch, complete = batch_id(window.name, content, counts)
-    if complete:
-        row = next(row for row in counts if row["batch_id"] == batch)
-        done.read += int(row["rows_read"])
-        done.quarantined += int(row["rows_quarantined"])
+    batch, recorded = batch_id(window.name, content, counts)
+    if recorded and not recorded["rows_quarantined"]:
+        done.read += int(recorded["rows_read"])
         return
     found = changes(checked, _stored_of(context, window, checked.kept, batch), source)
+    if recorded and found.checked.broken.num_rows == recorded["rows_quarantined"]:
+        done.read += int(recorded["rows_read"])
+        done.quarantined += int(recorded["rows_quarantined"])
+        done.add(found.checked.breaches)
+        return
     write_bronze(context, window, found, batch)
     broken = quarantine_rows(found.checked.broken, source=source.name, batch_id=batch, at=context.now)
     tables.append_once(context.use_case.table("quarantine"), broken, batch_id=batch)

@@ -168,7 +168,7 @@ def test_the_command_mlops_runs_both_programs(tmp_path: Path) -> None:
     command.chmod(0o755)
     for words, said in (
         (["--version"], "mlops 0.1.0"),
-        (["list", "--markdown"], "| `air_time.features` |"),
+        (["list", "--markdown"], "| `features` |"),
         (["infra", "--help"], "Usage: mlops infra"),
     ):
         done = subprocess.run([command, *words], cwd="/", capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from pipelines.declarations.urgency import CauseArea
-from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window
+from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window, undelivered
 
 
 def finding(kind: str, month: int = 6) -> dict[str, object]:
@@ -31,6 +31,39 @@ def test_a_task_that_waited_for_a_failed_one_is_not_what_to_look_at() -> None:
     assert named(failed_first(runs)) == ["a.training (tasks assemble and card)"]
     assert named(failed_first(runs[1:2])) == ["a.training (task fit)"]
     assert failed_first(runs[3:]) == []
+
+
+def test_a_delivery_that_was_not_taken_is_the_data_and_not_the_platform() -> None:
+    """The task that reads the feeds failed with a sentence of its own; an unforeseen error there is the platform's."""
+    said = "source outcomes: 4,646 of 6,000 rows (77%) are quarantined."
+    ingest = {"job": "a.features", "task": "ingest", "state": "failed", "error": said}
+    assert undelivered([ingest]) == [f"a.features: {said}"]
+    cause = likely_cause(
+        failed=named([ingest]),
+        undelivered=undelivered([ingest]),
+        findings=[finding("drift")],
+        champion=1,
+        ever_ran=True,
+    )
+    assert (cause.area, cause.sentence) == (CauseArea.DATA, f"data: a.features: {said}")
+    others = [
+        {**ingest, "error": "pipelines.lakehouse.tables.delta, line 7: Permission denied"},
+        {**ingest, "state": "timed out"},
+        {**ingest, "task": "assemble"},
+    ]
+    assert undelivered(others) == []
+
+
+def test_what_failed_beside_a_delivery_is_named_after_it() -> None:
+    """The feed first: the others may have failed for want of it."""
+    cause = likely_cause(
+        failed=["a.features (task ingest)", "a.training (task assemble)"], undelivered=["a.features: no file."],
+        findings=[], champion=1, ever_ran=True,
+    )  # fmt: skip
+    assert (
+        cause.sentence
+        == "data: a.features: no file. After it look at a.training (task assemble), which failed last too"
+    )
 
 
 def test_a_broken_feed_is_looked_at_before_the_model() -> None:

@@ -160,6 +160,22 @@ def test_status_shows_runs_versions_verdicts_and_findings(
     assert "The error has grown." in out
 
 
+def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, tmp_path: Path
+) -> None:
+    """The features job really fails, on a folder without the feed: what its task has recorded is told, as a matter of data."""
+    path = staging.path(AIR_TIME.table("runs"))
+    before = DeltaTable(path).version()
+    (job_id,) = (one.job_id for one in staging.server.held.jobs if one.settings.name == "air_time.features")
+    run = staging.start(job_id, {"job_parameters": {"location": str(tmp_path), "until": "2013-03-20"}})
+    staging.server.held.runs[run].pop(0)
+    code, out, _ = call(capsys, "status", "--env", "staging", "--remote")
+    (line,) = (one for one in out.splitlines() if one.startswith("what to look at: "))
+    DeltaTable(path).restore(before)
+    assert (code, line.startswith("what to look at: data: air_time.features: no ")) == (0, True), line
+    assert str(tmp_path) in line
+
+
 def test_status_without_rights_on_the_tables_shows_the_runs(
     capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
 ) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,7 +117,9 @@ def test_its_folder_has_the_style_of_the_repository(made: Path, declared: UseCas
 def test_its_jobs_run_on_the_file(declared: UseCase, files: dict[str, Path], tmp_path: Path) -> None:
     """With the windows that `new` prints: every row is kept, no outcome is quarantined, and a candidate was judged."""
     printed = next_commands(proposed(files[declared.name]), declared.name)
-    given = dict(re.findall(r"--param (\w+)=(\S+)", printed.splitlines()[-1]))
+    (training,) = (line for line in printed.splitlines() if ".training " in line)
+    given = dict(re.findall(r"--param (\w+)=(\S+)", training))
+    assert printed.endswith(f"pipelines report --env dev --use-case {declared.name}")
     end = given["until"]
     with open_lakehouse("dev", root=tmp_path) as lakehouse:
         features = run_job(
@@ -220,6 +223,24 @@ def test_what_the_file_does_not_say_is_said(tmp_path: Path) -> None:
         assert sentence in said
 
 
+def test_an_instant_that_cannot_be_read_is_not_a_missing_one(tmp_path: Path) -> None:
+    """A return in the hour that the clocks skip is one whose row is quarantined: what no return means stays as it is."""
+    rows = [
+        f"{n};{day}.03.2024 {n % 10 + 8:02d}:00;{'ja' if n % 3 else 'nein'};{'30.03.2024 12:00' if n % 3 else ''}"
+        for n in range(300)
+        for day in [f"{n % 20 + 1:02d}"]
+    ]
+    rows[4] = rows[4].replace("30.03.2024 12:00", "31.03.2024 02:27")
+    found = proposed(
+        csv_file(tmp_path, "Nr;Bestellt am;Retoure;Retoure am", *rows), time_zone="Europe/Berlin", label="Retoure"
+    )
+    assert found.without_outcome == 0.0
+    assert (
+        "'Retoure am' has 1 value like '31.03.2024 02:27' that is no instant in Europe/Berlin, where the clocks skip or "
+        "repeat that hour: deliver an offset, or the row is quarantined."
+    ) in found.decide
+
+
 def test_what_is_known_only_with_the_outcome_is_no_input(tmp_path: Path) -> None:
     """A number that orders rows as the label does is left out, and the sentence says why; noise stays."""
     rows = many("{n},2024-01-{day}T08:00:00Z,{bit},{n}")
@@ -229,6 +250,15 @@ def test_what_is_known_only_with_the_outcome_is_no_input(tmp_path: Path) -> None
     found = proposed(csv_file(tmp_path, "id,at,paid_back,z,minutes,refund", *leaking), label="minutes")
     assert [column.name for column, _ in found.inputs.left_out] == ["refund"]
     assert "'refund' is no input: it gives the label away" in " ".join(found.decide)
+
+
+def test_the_next_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    """A shell reads the folder as one word."""
+    folder = tmp_path / "März's data #1"
+    folder.mkdir()
+    printed = next_commands(proposed(german_orders(folder)), "returns")
+    (features,) = (line for line in printed.splitlines() if ".features " in line)
+    assert f"location={folder}" in shlex.split(features)
 
 
 def test_a_named_zone_key_and_label_are_taken(tmp_path: Path) -> None:

@@ -196,11 +196,11 @@ def test_the_next_window_begins_where_what_was_delivered_ends(
 def test_a_batch_is_named_by_its_content_and_repeated_content_after_another_one_is_a_new_batch() -> None:
     """A delivery that is there as the newest of its window is complete; the order does not depend on a clock."""
     one, two = count(1, 5, batch="feed/w/1/one"), count(1, 5, batch="feed/w/2/two")
-    assert batch_id("feed/w", "one", []) == ("feed/w/1/one", False)
-    assert batch_id("feed/w", "one", [one]) == ("feed/w/1/one", True)
-    assert batch_id("feed/w", "two", [one]) == ("feed/w/2/two", False)
-    assert batch_id("feed/w", "one", [two, one]) == ("feed/w/3/one", False)
+    assert batch_id("feed/w", "one", []) == ("feed/w/1/one", None)
+    assert batch_id("feed/w", "one", [one]) == ("feed/w/2/one", one)
+    assert batch_id("feed/w", "two", [one]) == ("feed/w/2/two", None)
+    assert batch_id("feed/w", "one", [two, one]) == ("feed/w/3/one", None)
     again = count(1, 5, batch="feed/w/3/one")
-    assert batch_id("feed/w", "one", [again, one, two]) == ("feed/w/3/one", True)
-    assert batch_id("feed/other", "one", [one, two, again]) == ("feed/other/1/one", False)
-    assert batch_id("feed/w", "one", [count(1, 5, batch="feed/w")]) == ("feed/w/1/one", False)  # of an earlier release
+    assert batch_id("feed/w", "one", [again, one, two]) == ("feed/w/4/one", again)
+    assert batch_id("feed/other", "one", [one, two, again]) == ("feed/other/1/one", None)
+    assert batch_id("feed/w", "one", [count(1, 5, batch="feed/w")]) == ("feed/w/1/one", None)  # of an earlier release

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
 from ml.spec.errors import LakehouseError
-from pipelines.declarations.source import Corrections
+from pipelines.declarations.source import Corrections, Rule
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
@@ -209,6 +209,22 @@ def test_the_quarantine_of_all_parts_is_one_alarm(lakehouse: Lakehouse, parcels:
         with pytest.raises(TaskError, match=r"source parcels: 1\d of 152 rows \(1\d%\) are quarantined"):
             ingested(lakehouse, declared)
     assert len(contents(lakehouse, declared)[0]) == 134
+
+
+def test_a_corrected_declaration_keeps_what_it_had_put_into_quarantine(
+    lakehouse: Lakehouse, parcels: ModuleType
+) -> None:
+    """Of the same parts in the same window; once more nothing is new."""
+    heavy = declared_with(parcels, batches, quarantine_limit=0.5, rules=(Rule(column="kilograms", minimum=1e6),))
+    for _ in range(2):
+        with pytest.raises(TaskError, match="are quarantined"):
+            ingested(lakehouse, heavy)
+    declared = declared_with(parcels, batches, quarantine_limit=0.5)
+    ingested(lakehouse, declared)
+    kept, _, read, _ = contents(lakehouse, declared)
+    assert len(kept) == 134
+    ingested(lakehouse, declared)
+    assert contents(lakehouse, declared)[2] == read
 
 
 @pytest.mark.proof_on_jvm
