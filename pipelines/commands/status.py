@@ -16,9 +16,10 @@ from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace,
 from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.locks import alive_in
 from pipelines.execution.windows import finding_label, window_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -57,6 +58,7 @@ def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
     return likely_cause(
         failed=named(failed_first(runs)),
         undelivered=undelivered(runs),
+        gone=named(killed(runs, alive_in(lakehouse.folder))),
         findings=newest_window(_newest(lakehouse, use_case, "findings", "window_end", SHOWN_FINDINGS)),
         champion=champion.number if champion else None,
         ever_ran=bool(runs),

@@ -13,7 +13,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.doctor import diagnosis
 from pipelines.doctor.residue import Residue
 from pipelines.execution.branches import branches_in
-from pipelines.execution.locks import all_held
+from pipelines.execution.locks import alive_in
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.upkeep import Leftovers
 from pipelines.lakehouse.tables.unreferenced import unreferenced
@@ -30,7 +30,7 @@ def examine(lakehouse: Lakehouse, folder: Path) -> tuple[Residue, ...]:
     folder
         The environment's, with its tables, artifacts and locks.
     """
-    alive = {one.holder.run_id for one in all_held(folder)}
+    alive = alive_in(folder)
     everyone = (*use_cases(), *branches_in(lakehouse, use_cases()))
     found = [residue for use_case in everyone for residue in _of_use_case(lakehouse, use_case, alive)]
     found += _of_registry(lakehouse, everyone, folder, alive)

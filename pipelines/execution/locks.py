@@ -213,6 +213,11 @@ def all_held(folder: Path) -> tuple[Held, ...]:
     return tuple(found for file in files if (found := held(folder, file.stem)) is not None)
 
 
+def alive_in(folder: Path | None) -> set[str]:
+    """Return the ids of the runs that go on in a local environment; of none where it has no folder."""
+    return set() if folder is None else {one.holder.run_id for one in all_held(folder)}
+
+
 def _acquire(file: Path, holder: LockHolder, environment: str, timing: Timing) -> JobLock:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,7 @@
 """Is it the data, the model or the platform? One answer per use case, from what status shows anyway. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ READS_FEEDS = "ingest"
 UNFORESEEN = re.compile(rf"({'|'.join(ROOMS)})[\w.]*, line \d+: ")
 """How the sentence of an error begins that nobody foresaw: with a place in our code (`ml.spec.errors.sentence_of`)."""
 UPSTREAM_FAILED = "upstream failed"
+RUNNING = "running"
 FAILED = ("failed", "timed out", UPSTREAM_FAILED, "interrupted", "internal error")
 
 
@@ -82,6 +83,19 @@ def undelivered(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def killed(runs: Sequence[Mapping[str, Any]], alive: Collection[str]) -> list[Mapping[str, Any]]:
+    """Return the runs of tasks that are recorded as running although their process is gone.
+
+    Parameters
+    ----------
+    runs
+        The last run of each task, with ``state`` and ``run_id``.
+    alive
+        The runs that hold the lock of their job.
+    """
+    return [run for run in runs if run["state"] == RUNNING and run["run_id"] not in alive]
+
+
 def likely_cause(
     *,
     failed: Sequence[str],
@@ -89,6 +103,7 @@ def likely_cause(
     champion: int | None,
     ever_ran: bool,
     undelivered: Sequence[str] = (),
+    gone: Sequence[str] = (),
 ) -> Cause:
     """Return where the cause of what is wrong lies most likely.
 
@@ -101,6 +116,8 @@ def likely_cause(
         Addresses of jobs (or jobs and tasks) whose last run failed.
     undelivered
         Of these, what those said that could not take a delivery: `undelivered`.
+    gone
+        Addresses of jobs whose process was killed: `killed`.
     findings
         Newest findings, with ``kind`` and ``message``.
     champion
@@ -115,6 +132,11 @@ def likely_cause(
         others = [one for one in failed if one.partition(" (")[0] not in jobs]
         after = f" After it look at {_enumerated(others)}, which failed last too" if others else ""
         return Cause(area=CauseArea.DATA, sentence=f"data: {' '.join(undelivered)}{after}")
+    if gone:
+        return Cause(
+            area=CauseArea.PLATFORM,
+            sentence=f"platform: the process of {_enumerated(gone)} is gone; mlops doctor shows what it left behind",
+        )
     if failed:
         return Cause(
             area=CauseArea.PLATFORM,

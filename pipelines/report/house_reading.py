@@ -12,11 +12,12 @@ from pipelines.dataframes.newest_row import newest_row
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
+from pipelines.execution.locks import alive_in
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import failed_first, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
 from pipelines.report.house_records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
 from pipelines.telemetry.identity import with_trace
@@ -65,7 +66,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         description=use_case.description,
         cause=likely_cause(
             failed=named(failed_first(runs)), undelivered=undelivered(runs),
-            findings=findings, champion=number, ever_ran=bool(runs),
+            gone=named(killed(runs, alive_in(lakehouse.folder))), findings=findings, champion=number, ever_ran=bool(runs),
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
