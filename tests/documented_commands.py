@@ -51,7 +51,7 @@ PREPARED: Mapping[str, Sequence[str]] = {
     "delivery.md": (
         "air_time.features --env staging --root demo --param until=2013-04-01",
         "air_time.features --env prod --root demo --param until=2013-04-01",
-        "air_time.training --env staging --root demo --param until=2013-02-20 --param evaluation_days=14 --param sample=0.3",
+        "air_time.training --env staging --root demo --param until=2013-03-10 --param evaluation_days=14",
     ),
     "operations.md": (
         "flight_delay.features --env dev --param until=2013-03-01",
@@ -87,7 +87,7 @@ NOT_RUN: Mapping[str, str] = {
     r"infra rehearse ": "rehearses for minutes, as the shorter rehearsals do that are run",
     r"first-run .*--remote|integration .*--remote|--engine databricks": "runs every job of a deployed environment, or needs Databricks itself",
     r"pipelines integration --env staging": "takes minutes of every job; tests of the command and of its steps do that",
-    r"explain|parcels\.depots": "is about a use case that the page lets its reader make",
+    r"parcels\.depots": "is about a use case that the page lets its reader make",
     r"pipelines serve\b": "serves until it is ended, on a port that may be taken",
 }
 """Pattern of a command of ours to why no test runs it; the first that fits is given."""
