@@ -34,11 +34,17 @@ LINES: Mapping[str, list[str]] = {
 """Page to its commands. A release moves everything that the pages before it look at; its plan is looked at once more after it."""
 LAST = "review --plan"
 """Beginning of the command that stands on its page before the one that makes what it reads."""
+AGAIN = (
+    ".venv/bin/python -m infra plan prod --keep build/again >build/again.txt && "
+    ".venv/bin/python -m infra apply prod --plan build/again --sha256 $(sed -n 's/^sha256 //p' build/again.txt)"
+)
+"""Releases once more what was rolled back."""
 FIRST: Mapping[str, str] = {
-    "untaint": "terraform -chdir=cdktf.out/stacks/dev-workspace taint databricks_catalog.catalog",
-    "import": "terraform -chdir=cdktf.out/stacks/dev-workspace state rm databricks_catalog.catalog",
+    "infra rollback prod": AGAIN,
+    " untaint ": "terraform -chdir=cdktf.out/stacks/dev-workspace taint databricks_catalog.catalog",
+    " import ": "terraform -chdir=cdktf.out/stacks/dev-workspace state rm databricks_catalog.catalog",
 }
-"""Word of a command to the one that brings about what it repairs."""
+"""End or part of a command to the one that brings about what it repairs."""
 CODES: Mapping[str, tuple[int, ...]] = {"infra ready": (0, 1, 3), "infra drift": (0, 3)}
 """Commands whose exit code says what they found."""
 WHEEL = re.compile(r"lakehouse_mlops-\S+\.whl")
@@ -107,7 +113,9 @@ def test_the_commands_of_a_page_do_in_deployed_environments_what_it_says(rehears
     for line in sorted(LINES[page], key=lambda one: LAST in one):
         command = line.replace(word, re.findall(pattern, said, re.MULTILINE)[-1]) if word and word in line else line
         command = WHEEL.sub(next((rehearsal.tree / "dist").glob("*.whl")).name, command)
-        for before in (first for name, first in FIRST.items() if f" {name} " in line):
+        for before in (
+            first for name, first in FIRST.items() if line.endswith(name) or (name.startswith(" ") and name in line)
+        ):
             done = run(rehearsal, before)
             assert done.returncode == 0, f"{before}\n{done.stdout}\n{done.stderr}"
         done = run(rehearsal, command)
