@@ -87,7 +87,7 @@ NOT_RUN: Mapping[str, str] = {
     r"infra rehearse ": "rehearses for minutes, as the shorter rehearsals do that are run",
     r"first-run .*--remote|integration .*--remote|--engine databricks": "runs every job of a deployed environment, or needs Databricks itself",
     r"pipelines integration --env staging": "takes minutes of every job; tests of the command and of its steps do that",
-    r"parcels\.depots": "is about a use case that the page lets its reader make",
+    r"explain|parcels\.depots": "is about a use case that the page lets its reader make",
     r"pipelines serve\b": "serves until it is ended, on a port that may be taken",
 }
 """Pattern of a command of ours to why no test runs it; the first that fits is given."""

@@ -24,7 +24,6 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, require_identifier
 from pipelines.scaffold.new_use_case import TEMPLATES, create
 from pipelines.scaffold.teams_file import TEAMS_FILE, teams, with_use_case
-from tests.documented_commands import RUN_WHOLE, lines_of
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "add-a-use-case.md").read_text(encoding="utf-8")
@@ -129,14 +128,6 @@ def test_every_job_of_the_new_use_case_runs_and_its_champion_scores(followed: Fo
     assert re.search(r"champion version \d: [\d,]+ predictions up to 2013-03-21", said)
     assert re.search(r"2013-03: champion version \d roc_auc_score 0\.\d+ on [\d,]+ labels", said)
     assert "Late departures" in (repository / "lakehouse" / "report.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.proof
-def test_the_documented_score_is_explained(followed: Followed) -> None:
-    """The page about models explains a request that the guide's commands have scored."""
-    lines = [words(line) for page, line in lines_of(RUN_WHOLE["add-a-use-case.md"]) if page == "models.md"]
-    assert len(lines) == 1
-    assert "2013-03-04-UA-1545-EWR" in execute(followed[0], lines)
 
 
 @pytest.mark.proof
