@@ -1,7 +1,7 @@
-"""Which commands of the pages a test runs, which only the program's own parser reads, and why: ``python -m benchmarks documented`` counts them."""
+"""Which commands of the pages a test runs, and why none runs the others: ``python -m benchmarks documented`` counts them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -13,26 +13,95 @@ RUN_WHOLE: Mapping[str, str] = {
 }
 """Pages whose commands a test of their own runs from top to bottom, but for ``make``."""
 OURS = (".venv/bin/python -m ", ".venv/bin/mlops ")
-SETS = re.compile(r"export (\w+)=([\w.:/-]+)")
+SETS = re.compile(r"export (\w+)=([\w.:/=-]+)")
 """A line that sets a variable for those after it."""
+CLOUD = "tests/infra/rehearsal/test_documented_deployment.py"
+RUN_IN_CLOUD: Mapping[str, str] = {
+    "platform.md": r"infra (ready|bootstrap) ",
+    "first-day.md": r"infra ready ",
+    "releases.md": r"infra (plan prod|kept|apply prod|rollback prod|drift prod)|infra review --plan |^terraform (?!.* (force-unlock|import) )",
+    "delivery.md": r"infra kept ",
+    "branches.md": r"--remote$|infra branch new_gate (?!.*--offline)",
+    "on-call.md": r"mlops (schedules|status) ",
+    "operations.md": r"pipelines (status|smoke) --env \w+ --remote",
+    "run-books.md": r"(pipelines|mlops) status --env prod --remote$",
+}
+"""Page to the commands that `CLOUD` runs in emulated environments, each as the identity that the page names."""
+LOOPBACK = "tests/pipelines/remote/test_operations_guide.py"
+RUN_ON_LOOPBACK: Mapping[str, str] = {
+    "operations.md": r"pipelines run .* --remote",
+    "run-books.md": r"pipelines (run|rollback|promote|backfill) .*--remote",
+}
+"""Page to the commands that `LOOPBACK` runs against a workspace on the loopback address, which has deployed jobs and no data."""
+DEVOPS = "tests/infra/devops/test_set_up.py"
+RUN_ELSEWHERE: Sequence[tuple[str, str, str]] = (
+    ("CONTRIBUTING.md", r"infra version|^git ", "tests/infra/build/test_versioning.py"),
+    ("forks.md", r"^git ", "tests/infra/releases/test_forks.py"),
+    (
+        "platform.md",
+        r"infra rehearse --(extent short|scenario interrupted)$",
+        "tests/infra/rehearsal/test_rehearsal.py",
+    ),
+    ("platform.md", r"infra cloud ", "tests/infra/emulated_cloud/test_command.py"),
+    ("platform.md", r"infra devops ", DEVOPS),
+    ("releases.md", r"infra devops ", DEVOPS),
+)
+"""Page, its commands, and the test that runs them with the words of the page, which it takes from `lines_of`."""
+PREPARED: Mapping[str, Sequence[str]] = {
+    "delivery.md": (
+        "air_time.features --env staging --root demo --param until=2013-04-01",
+        "air_time.features --env prod --root demo --param until=2013-04-01",
+        "air_time.training --env staging --root demo --param until=2013-03-10 --param evaluation_days=14",
+    ),
+    "operations.md": (
+        "flight_delay.features --env dev --param until=2013-03-01",
+        "flight_delay.training --env dev --param until=2013-02-19 --param evaluation_days=21 --param sample=0.2 --run-id 20130219T000000.000000",
+    ),
+    "run-books.md": ("air_time.features --env prod --root demo --param until=2013-02-01",),
+    "shared-features.md": ("air_time.features --env prod --root demo --param until=2013-02-01",),
+    "writes.md": ("flight_delay.features --env dev --param until=2013-03-01",),
+}
+"""Page to the runs of jobs that the page takes for granted: a short life of what `make demo` makes, or an earlier run."""
+LOST: Mapping[str, str] = {"pipelines restore ": "demo"}
+"""Part of a command to the folder that is lost before it."""
 STATED: Mapping[str, tuple[str, str]] = {"branches.md": ("infra/settings/dev.yaml", "branches: true")}
 """Page to the line that it lets its reader add to a file before its commands."""
 FILLED: Mapping[str, tuple[str, str]] = {"releases.md": ("SHA256", r"^sha256 (\w+)$")}
 """Page to a word that stands for what an earlier command of the page has printed, and how that is found."""
+ENDS: Mapping[str, int] = {"infra rollback dev --offline --dry-run": 2}
+"""End of a command to its exit code, where the page says that it refuses."""
 GOES_ON: Mapping[str, str] = {
     "branches.md": r"pipelines .*--env dev(?! --remote)",
-    "releases.md": r"infra (apply|drift) dev --offline",
+    "delivery.md": r"--root demo|^git ",
+    "operations.md": r"pipelines task ",
+    "own-data.md": r"returns",
+    "platform.md": r"--judged-by",
+    "releases.md": r"infra (apply|drift|rollback) dev --offline|--expect SHA256",
+    "run-books.md": r"features --env dev|doctor --env dev|--root demo",
+    "shared-features.md": r"--root demo",
     "telemetry.md": r"^export MLOPS_TELEMETRY=file|air_time\.features|status --env dev",
-    "run-books.md": r"features --env dev|doctor --env dev",
+    "writes.md": r"backfill .*--env dev",
 }
-"""Page to the commands that read what an earlier command of the same page has made: they are run too."""
+"""Page to the commands that read what an earlier command, or what the page says is there, has made: they are run too."""
 NOT_RUN: Mapping[str, str] = {
-    r"--remote|--engine databricks|infra branch \w+ .*(flight_delay|--apply)$|infra (devops|ready|bootstrap|apply prod|rollback prod|plan prod|drift prod)": "needs a deployed environment or a signed-in Azure",
-    r"\b(SHA256|FOLDER|LOCK_ID|ADDRESS|NAME)\b|orders\.csv|parcels\.depots|late_departures|returns|815": "has a value that the reader puts in",
-    r"infra (cloud|rehearse)|pipelines (ui|serve)\b": "serves until it is ended, or rehearses for minutes; tests of their own do that",
-    r"--root demo|--env (dev|staging|prod)(?! --remote)|infra (kept|drift dev|rollback dev)|--plan |--judged-by|version \d": "reads what an earlier command has made",
+    r"infra rehearse ": "rehearses for minutes, as the shorter rehearsals do that are run",
+    r"first-run .*--remote|integration .*--remote|--engine databricks": "runs every job of a deployed environment, or needs Databricks itself",
+    r"pipelines integration --env staging": "takes minutes of every job; tests of the command and of its steps do that",
+    r"explain|parcels\.depots": "is about a use case that the page lets its reader make",
+    r"pipelines serve\b": "serves until it is ended, on a port that may be taken",
 }
-"""Pattern of a command to why `tests/test_documented_commands.py` does not run it; the first that fits is given."""
+"""Pattern of a command of ours to why no test runs it; the first that fits is given."""
+OTHERS: Mapping[str, str] = {
+    r"^az ": "signs a person in, or changes a company's tenant and network",
+    r"^databricks ": "puts a secret into a workspace",
+    r"^(npm|npx|uv) ": "installs packages, or needs those that it has installed",
+    r"^curl ": "asks an endpoint that serves",
+    r"LOCK_ID": "releases a lock that a lost machine has left",
+    r"^terraform .* import ": "needs the real provider of Terraform, which imports",
+    r"^export ": "sets a variable for commands that are not run here",
+    r"pytest ": "is a part of the suite",
+}
+"""The same of other programs."""
 
 
 def commands(page: Path) -> list[str]:
@@ -42,22 +111,34 @@ def commands(page: Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def run_by(page: Path, line: str) -> str:
+    """Return the test that runs a command of a page with the words of the page; empty if none of those with pages of their own."""
+    tests = [(pattern, test) for name, pattern, test in RUN_ELSEWHERE if name == page.name]
+    tests += [(RUN_IN_CLOUD.get(page.name, "(?!)"), CLOUD), (RUN_ON_LOOPBACK.get(page.name, "(?!)"), LOOPBACK)]
+    whole = "" if line.startswith("make ") else RUN_WHOLE.get(page.name, "")
+    return whole or next((test for pattern, test in tests if re.search(pattern, line)), "")
+
+
+def lines_of(test: str) -> list[tuple[str, str]]:
+    """Return page and words of each command that a test has to run, in the order of the pages; each only once on a page."""
+    found = [(page.name, line) for page in PAGES for line in commands(page) if run_by(page, line) == test]
+    return list(dict.fromkeys(found))
+
+
 def why_not_run(page: Path, line: str) -> str:
     """Return why no test runs a command; empty if one does."""
     if line.startswith("make "):
         return "is the whole suite or a set-up"
-    if page.name in RUN_WHOLE or re.search(GOES_ON.get(page.name, "(?!)"), line):
+    if run_by(page, line) or re.search(GOES_ON.get(page.name, "(?!)"), line):
         return ""
-    if not line.startswith(OURS):
-        return "is of another program"
-    return next((why for pattern, why in NOT_RUN.items() if re.search(pattern, line)), "")
+    reasons = NOT_RUN if line.startswith(OURS) else OTHERS
+    return next((why for pattern, why in reasons.items() if re.search(pattern, line)), "")
 
 
 def run_by_themselves() -> dict[str, list[str]]:
     """Return the commands that need nothing but a clone, in the order of their page, by its name."""
     found = {
-        page.name: [line for line in commands(page) if not why_not_run(page, line)]
+        page.name: [line for line in commands(page) if not why_not_run(page, line) and not run_by(page, line)]
         for page in PAGES
-        if page.name not in RUN_WHOLE
     }
     return {name: lines for name, lines in found.items() if lines}

@@ -1,18 +1,20 @@
 """Every page of the documentation: its commands exist with their options, its links resolve, the README links to it."""
 
 import re
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from tests import other_programs
 from tests.azuredevops.pipeline_commands import check
+from tests.command_words import CommandWordsError, named_commands, printed_commands, require_understood
 from tests.documented_commands import PAGES, ROOT, commands
 
 OURS = (".venv/bin/python ", ".venv/bin/pytest ", "make ")
 SHORT = {".venv/bin/mlops infra": ".venv/bin/python -m infra", ".venv/bin/mlops": ".venv/bin/python -m pipelines"}
 """The short command is either program."""
-OTHERS = {"az", "curl", "databricks", "export", "git", "npm", "npx", "uv", "terraform"}
-"""Programs of others that a page may name; what we can parse is parsed, theirs is theirs."""
 LONG = 150
 """Lines above which a page begins with its contents: more than a reader scrolls through to find his part."""
 GUIDES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "ml" / "README.md"]
@@ -20,9 +22,7 @@ EXAMPLES = {"late_departures": "flight_delay", "returns": "flight_delay"}
 """Names in examples that do not exist yet, and what stands for them here."""
 
 
-ALL = [
-    pytest.param(page, line, id=f"{page.relative_to(ROOT)}: {line[:70]}") for page in PAGES for line in commands(page)
-]
+ALL = [pytest.param(line, id=f"{page.relative_to(ROOT)}: {line[:70]}") for page in PAGES for line in commands(page)]
 
 
 def test_there_are_pages_and_commands() -> None:
@@ -31,9 +31,9 @@ def test_there_are_pages_and_commands() -> None:
     assert len(ALL) > 60
 
 
-@pytest.mark.parametrize(("page", "line"), ALL)
-def test_every_command_exists_with_its_options(page: Path, line: str) -> None:
-    """The program's own parser accepts our commands; every other program is on the list of those a page may name."""
+@pytest.mark.parametrize("line", ALL)
+def test_every_command_exists_with_its_options(line: str) -> None:
+    """Our own parser accepts our commands; those of others have the options that the help of their program names."""
     words = re.sub(r'"\$\([^"]*\)"', "value", line)
     words = re.sub(r"^(\w+=\S+ )+", "", words)
     for short, long in SHORT.items():
@@ -43,7 +43,52 @@ def test_every_command_exists_with_its_options(page: Path, line: str) -> None:
     if words.startswith(OURS):
         check(words)
     else:
-        assert words.split()[0] in OTHERS, f"{page.name}: {line}"
+        other_programs.check(shlex.split(words))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_sentence_names_exists_with_its_options(page: Path) -> None:
+    """Between marks, of our programs and of others; what it needs may be left out."""
+    assert refused((page.name, 0, command) for command in named_commands(page.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("room", ["infra", "ml", "pipelines"])
+def test_every_command_that_the_product_prints_exists_with_its_options(room: str) -> None:
+    """Remedies in errors, findings and run-books: what stands in the string literals of the code."""
+    modules = sorted((ROOT / room).rglob("*.py"))
+    printed = [(str(file.relative_to(ROOT)), *one) for file in modules for one in printed_commands(file)]
+    assert refused(printed) == []
+    assert len(printed) > {"infra": 30, "ml": -1, "pipelines": 20}[room]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "run `python -m infra synthesize` first",
+        "run `python -m infra plan ENV --keeep FOLDER`",
+        "`mlops infra driftt prod`",
+        "`az loggin`",
+        "`make nothing`",
+        "`terraform untaint -forse x`",
+    ],
+)
+def test_a_command_in_a_message_that_does_not_exist_is_found(tmp_path: Path, said: str) -> None:
+    """A misspelt command, option or value, also in a message with a hole."""
+    module = tmp_path / "module.py"
+    for text in (f"raise ValueError({said!r})", f"raise ValueError(f{said + ' {{name}}'!r})"):
+        module.write_text(f"{text}\n", encoding="utf-8")
+        assert len(refused(("module.py", *one) for one in printed_commands(module))) == 1
+
+
+def refused(found: Iterable[tuple[str, int, str]]) -> list[str]:
+    """Return where a command stands that is not understood, and why."""
+    mistakes = []
+    for where, line, command in found:
+        try:
+            require_understood(command)
+        except CommandWordsError as error:
+            mistakes.append(f"{where}:{line}: {error}")
+    return mistakes
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

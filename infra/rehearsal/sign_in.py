@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-ARM = "https://management.azure.com"
+ARM, GRAPH = "https://management.azure.com", "https://graph.microsoft.com"
 
 IDENTITY, TOKENS = "REHEARSAL_IDENTITY", "REHEARSAL_TOKENS"
 """The variables that name who is signed in, and the tokens file of the emulated cloud."""
@@ -242,6 +242,13 @@ def _rest(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG0
         return str(answer.read().decode())
 
 
+def _signed_in_user(sender: Sender, words: list[str], options: Json) -> str:  # noqa: ARG001 -- the interface of a command
+    """Return who is signed in as the directory knows it, or the one value that is asked for."""
+    with sender.send("GET", f"{GRAPH}/v1.0/me") as answer:
+        known = json.load(answer)
+    return str(known[options["--query"]]) if options.get("--output") == "tsv" else json.dumps(known)
+
+
 def _version(site: Json, principal: str, options: Json) -> str:  # noqa: ARG001 -- the interface of a command
     return json.dumps({"azure-cli": "2.75.0", "extensions": {}})
 
@@ -251,6 +258,7 @@ SENT = {
     ("storage", "account"): _storage_account, ("storage", "container-rm"): _container, ("storage", "blob"): _blob,
     ("role", "assignment"): _role, ("group", "show"): _group, ("group", "create"): _group,
     ("provider", "list"): _providers, ("account", "list"): _subscriptions, ("rest", ""): _rest,
+    ("ad", "signed-in-user"): _signed_in_user,
 }  # fmt: skip
 
 

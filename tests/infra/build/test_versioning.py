@@ -10,6 +10,7 @@ import pytest
 
 from infra.build.release import ROOT
 from infra.build.versioning import new_version, stated_version, tag_mistakes, unreleased
+from tests.documented_commands import lines_of
 
 PROJECT = '[build-system]\nrequires = ["hatchling==1.27.0"]\n\n[project]\nname = "x"\nversion = "0.9.3"\n'
 CHANGES = "# Changes\n\n## Unreleased\n\n- The door is green.\n\n## 0.9.3\n\nThe first.\n"
@@ -66,8 +67,11 @@ def test_the_documented_way_releases_a_version(tmp_path: Path) -> None:
     before = stated_version((clone / "pyproject.toml").read_text(encoding="utf-8"))
     number = f"{int(before.partition('.')[0]) + 1}.0.0"
     assert python(clone, "infra", "version", before).returncode == 2
+    asked, *printed = (line.replace("0.2.0", number) for _, line in lines_of("tests/infra/build/test_versioning.py"))
+    assert asked == f".venv/bin/mlops infra version {number}"
     said = python(clone, "infra", "version", number)
     assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines()[1:] == printed
     git(clone, "add", "--all")
     git(clone, "commit", "--quiet", "--message", f"Version {number}")
     for command in said.stdout.splitlines()[1:]:

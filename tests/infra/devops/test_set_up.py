@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from infra.permissions.azure_roles import ASSIGNS, DATA, DEFINITIONS
 from infra.releases.ledger import LedgerError
 from infra.rights.needed import rights_by_identity
 from infra.synthesis.stack import Stack
+from tests.documented_commands import lines_of
 from tests.infra.devops.devops_organisation import PAGE, Organisation
 
 
@@ -422,6 +424,21 @@ def test_nobody_approves_whose_name_is_only_like_the_approvers(
     assert set_up(desired, organisation) == 0
     (approver,) = organisation.check("endpoint", "prod", "Approval")["settings"]["approvers"]
     assert approver["id"] == "g1"
+
+
+def test_the_documented_commands_say_the_steps_and_do_them(
+    organisation: Organisation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the order of each page, one page after the other: the first one says and does everything, the second finds nothing to do."""
+    monkeypatch.setattr(devops, "run_az", organisation)
+    lines = [line for _, line in lines_of("tests/infra/devops/test_set_up.py")]
+    said = []
+    for line in lines:
+        assert main(shlex.split(line.removeprefix(".venv/bin/python -m infra "))) == 0, line
+        said.append(capsys.readouterr().out)
+    assert re.search(r"^[1-9]\d+ steps$", said[0], re.MULTILINE)
+    assert "done: " in said[1]
+    assert said[2:] == ["everything is as wanted\n"] * (len(lines) - 2)
 
 
 def test_two_groups_of_the_approvers_name_are_a_mistake(

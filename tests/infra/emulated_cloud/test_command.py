@@ -11,18 +11,22 @@ from pathlib import Path
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import DatabricksError
 
 from infra.build.release import ROOT
 from infra.emulated_cloud.calls import Attempt
 from infra.emulated_cloud.prepared import new_cloud
 from infra.emulated_cloud.world import Site
+from tests.documented_commands import lines_of
 from tests.infra.emulated_cloud.attempts import perform
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def started(
+    folder: Path, line: str = ".venv/bin/python -m infra cloud"
+) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Start the command; give its process and the lines it prints first."""
-    arguments = [sys.executable, "-m", "infra", "cloud", "--folder", str(folder)]
+    arguments = [sys.executable, *line.split()[1:], "--folder", str(folder)]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         printed = []
@@ -54,6 +58,19 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
     assert not (tmp_path / "tokens.json").exists()
+
+
+@pytest.mark.proof
+def test_the_documented_command_serves_a_cloud_without_a_workspace(tmp_path: Path) -> None:
+    """With the words of the page: nobody is anybody in a workspace yet."""
+    ((_, line),) = lines_of("tests/infra/emulated_cloud/test_command.py")
+    with started(tmp_path, line):
+        tokens = json.loads((tmp_path / "tokens.json").read_text(encoding="utf-8"))
+        client = WorkspaceClient(
+            host=tokens["hosts"]["dev"], token=tokens["identities"]["person"]["token"], auth_type="pat"
+        )
+        with pytest.raises(DatabricksError):
+            client.current_user.me()
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])

@@ -13,6 +13,7 @@ from infra.loader.mirror import PLATFORM
 from infra.loader.mirrored import mirrored
 from infra.offline.run_environment import address_of
 from infra.offline.schemas import provider_schemas
+from tests.documented_commands import lines_of
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ("databricks/databricks", "hashicorp/azurerm", "hashicorp/azuread")
@@ -29,6 +30,12 @@ def rehearse(folder: Path, *words: str, variables: dict[str, str] | None = None)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     steps = [line for line in done.stdout.splitlines() if re.match(r"\s*\d+\s+[\d.]+ s  ", line)]
     return steps, (folder / PAGE).read_text(encoding="utf-8")
+
+
+def documented(word: str) -> list[str]:
+    """Return the options with which the page starts the rehearsal that a word names."""
+    (line,) = (line for _, line in lines_of("tests/infra/rehearsal/test_rehearsal.py") if line.split()[-1] == word)
+    return line.removeprefix(".venv/bin/python -m infra rehearse ").split()
 
 
 def hold_short(steps: list[str], page: str) -> None:
@@ -48,12 +55,12 @@ def hold_short(steps: list[str], page: str) -> None:
 
 def test_a_rehearsal_deploys_dev_finds_what_was_done_by_hand_and_takes_it_down(tmp_path: Path) -> None:
     """Planned again after everything else, nothing differs but the one grant that was made by hand."""
-    hold_short(*rehearse(tmp_path / "site", "--extent", "short"))
+    hold_short(*rehearse(tmp_path / "site", *documented("short")))
 
 
 def test_an_apply_that_is_killed_in_the_middle_is_continued(tmp_path: Path) -> None:
     """What was made is in the state, the lock is released in the documented way, and the plan afterwards is empty."""
-    steps, _ = rehearse(tmp_path / "site", "--scenario", "interrupted")
+    steps, _ = rehearse(tmp_path / "site", *documented("interrupted"))
     told = "\n".join(steps)
     assert re.search(r"kill .*dev-workspace", told), told
     assert re.search(r"plan dev-workspace again.*: no changes|no changes", told), told

@@ -55,6 +55,14 @@ def record() -> ReleaseRecord:
 
 
 @pytest.mark.usefixtures("variables")
+def test_a_person_is_known_to_the_directory_by_an_id() -> None:
+    """As the first page lets a person put it into a command: the bare id, or everything."""
+    asked = ("ad", "signed-in-user", "show")
+    assert run_az((*asked, "--query", "id", "--output", "tsv")).strip() == PERSON.object_id
+    assert json.loads(run_az(asked))["userPrincipalName"] == PERSON.principal
+
+
+@pytest.mark.usefixtures("variables")
 def test_the_bootstrap_creates_the_storage_of_a_state_once() -> None:
     """A second run finds what exists."""
     assert all(line.startswith("done") for line in bootstrapped())

@@ -8,7 +8,8 @@ import pytest
 
 from infra.commands.review.judge import last_release
 from infra.config import pipeline_names
-from tests.infra.releases.copies import PAGE, ROOT, git, own_patterns, previous_release, previous_version
+from tests.documented_commands import lines_of
+from tests.infra.releases.copies import ROOT, git, own_patterns, previous_release, previous_version
 
 
 def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tmp_path: Path) -> None:
@@ -20,8 +21,7 @@ def test_the_tags_of_the_product_start_no_release_and_judge_nothing_in_a_copy(tm
     git(product, "tag", "--annotate", "--message", "Version 0.2.0", "v0.2.0")
     git(tmp_path, "init", "-q", "--bare", str(origin))
     git(copy, "remote", "add", "origin", str(origin))
-    lines = PAGE.read_text(encoding="utf-8").split("```bash\n")[1].splitlines()
-    for line in [line for line in lines if line.startswith("git ")]:
+    for _, line in lines_of("tests/infra/releases/test_forks.py"):
         git(copy, *shlex.split(line.replace("ADDRESS", str(product)))[1:])
     git(copy, "fetch", "-q", "product")
     git(copy, "push", "-q", "--tags", "origin", "HEAD")
