@@ -24,9 +24,12 @@ GIB_OF_A_PROCESS = 3
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many processes `-n auto` starts: one per core, as far as the memory goes, and two at least."""
+    """Return how many processes `-n auto` starts: one more than there are cores, as far as the memory goes, and two at least.
+
+    A fifth of the time a test waits for a program that it has started.
+    """
     cores = psutil.cpu_count() or 1
-    return max(2, min(cores, psutil.virtual_memory().available // (GIB_OF_A_PROCESS * 1024**3)))
+    return max(2, min(cores + 1, psutil.virtual_memory().available // (GIB_OF_A_PROCESS * 1024**3)))
 
 
 @pytest.hookimpl(tryfirst=True)

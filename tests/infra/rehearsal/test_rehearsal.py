@@ -58,6 +58,7 @@ def test_a_rehearsal_deploys_dev_finds_what_was_done_by_hand_and_takes_it_down(t
     hold_short(*rehearse(tmp_path / "site", *documented("short")))
 
 
+@pytest.mark.proof
 def test_an_apply_that_is_killed_in_the_middle_is_continued(tmp_path: Path) -> None:
     """What was made is in the state, the lock is released in the documented way, and the plan afterwards is empty."""
     steps, _ = rehearse(tmp_path / "site", *documented("interrupted"))
