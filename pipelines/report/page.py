@@ -214,7 +214,7 @@ def page_templates() -> Environment:
         "words": report_words.words, "sentence": report_words.sentence, "enumerated": report_words.enumerated,
         "cause": report_words.cause, "months": report_words.months, "window": _window, "of_window": _of_window,
         "window_label": report_words.window_label, "in_unit": _in_unit, "where": _where, "share": report_words.share,
-        "told": report_words.told,
+        "readable": report_words.readable,
     }  # fmt: skip
     environment.filters.update(filters)
     environment.globals.update(counted=report_words.counted, slice_plot=slice_plot, drawn=drawn)

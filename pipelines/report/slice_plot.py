@@ -70,17 +70,17 @@ def _row(one: ShownSlice, y: float, x: Callable[[float], float]) -> Iterator[str
     difference = one.difference or 0.0
     style = "bad" if one.worse else "champion" if one.judged == "alone" else "constant"
     label = one.name if len(one.name) <= LONGEST else f"{one.name[: LONGEST - 1]}…"
-    told = f"{one.name}, {one.rows:,} rows: {signed(difference, 4)}"
+    title = f"{one.name}, {one.rows:,} rows: {signed(difference, 4)}"
     bar = ""
     if one.interval is not None and one.interval.low is not None and one.interval.high is not None:
         low, high = x(one.interval.low), x(one.interval.high)
-        told += f", interval {signed(one.interval.low, 4)} to {signed(one.interval.high, 4)}"
+        title += f", interval {signed(one.interval.low, 4)} to {signed(one.interval.high, 4)}"
         bar = f'<path class="interval" d="M{low:.1f},{y:.1f}H{high:.1f}M{low:.1f},{y - 4:.1f}v8M{high:.1f},{y - 4:.1f}v8"/>'
     yield f'<text x="{LEFT - 10}" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>'
     if one.limit is not None:
         at = f"{x(one.limit):.1f}"
         yield f'<line class="limit" x1="{at}" x2="{at}" y1="{y - ROW / 2:.1f}" y2="{y + ROW / 2:.1f}"/>'
-    yield f'<g class="series {style}"><title>{escape(told)}</title>{bar}<circle cx="{x(difference):.1f}" cy="{y:.1f}" r="4"/></g>'
+    yield f'<g class="series {style}"><title>{escape(title)}</title>{bar}<circle cx="{x(difference):.1f}" cy="{y:.1f}" r="4"/></g>'
 
 
 def _ends(one: ShownSlice) -> Iterator[float]:

@@ -38,9 +38,9 @@ def metric_label(name: str) -> str:
     return NAMES.get(name, name.removesuffix("_score").replace("_", " "))
 
 
-def told(text: object) -> str:
+def readable(text: object) -> str:
     """Return a recorded sentence with each metric's name as people write it; names of columns and files stay."""
-    return _IDENTIFIER.sub(lambda found: _told(found[0]), str(text)).replace(" -> ", " → ")
+    return _IDENTIFIER.sub(lambda found: _readable(found[0]), str(text)).replace(" -> ", " → ")
 
 
 def in_unit(name: str, records: ReportRecords) -> str:
@@ -58,7 +58,7 @@ def share(value: float) -> str:
     return f"{100 * value:.4g}%"
 
 
-def _told(name: str) -> str:
+def _readable(name: str) -> str:
     return metric_label(name) if name in _KNOWN or _OF_CLASS.fullmatch(name) else name
 
 

@@ -105,6 +105,9 @@ def test_the_command_names_a_killed_run_and_its_batch_and_repairs_both(
     said = capsys.readouterr().out
     assert "run f1 of air_time.features is recorded as running since" in said
     assert "1 ingested batch not taken in, the first reports/" in said
+    assert main(["status", "--root", str(root)]) == 0
+    status = capsys.readouterr().out
+    assert "what to look at: platform: the process of air_time.features (task ingest) is gone; mlops doctor" in status
     assert sorted(path for path in root.rglob("*.json")) == before
     assert main([*words, "--repair"]) == 0
     said = capsys.readouterr().out

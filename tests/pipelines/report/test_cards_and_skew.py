@@ -11,7 +11,7 @@ from ml.monitoring.findings import WHOLE_TABLE
 from ml.monitoring.skew import InputDifference
 from pipelines.report.cards import model_cards
 from pipelines.report.records import Row
-from pipelines.report.wording import told
+from pipelines.report.wording import readable
 from tests.ml.card.test_model_card import FACTS
 from tests.pipelines.report.test_page import JULY, JUNE, MAY, page, prod, report
 
@@ -46,7 +46,7 @@ def test_every_section_of_a_card_is_on_the_page() -> None:
             *section.sentences,
             *(t for table in section.tables for row in table.rows for t in row),
         ):
-            assert re.sub(r"\s+", " ", told(said)).strip() in text
+            assert re.sub(r"\s+", " ", readable(said)).strip() in text
 
 
 def test_of_a_version_that_was_judged_twice_the_newest_card_is_shown() -> None:
