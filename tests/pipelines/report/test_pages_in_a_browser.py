@@ -167,7 +167,9 @@ def test_alarms_of_a_use_case_name_who_acts_and_the_first_command() -> None:
     """The failed scoring job is urgent; drift is not, and is not named where nothing drifted."""
     text = render_house(house())
     wrong = text.partition('id="prod"')[2].partition("</section>")[0]
-    assert re.search(r"now</span> scoring failed: ML engineer, <code>mlops status --env prod --root FOLDER</code>", wrong)
+    assert re.search(
+        r"now</span> scoring failed: ML engineer, <code>mlops status --env prod --root FOLDER</code>", wrong
+    )
     assert "scoring failed" not in text.partition('id="dev"')[2].partition("</section>")[0]
 
 
