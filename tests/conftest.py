@@ -26,7 +26,7 @@ GIB_OF_A_PROCESS = 3
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many processes `-n auto` starts: one more than there are cores, as far as the memory goes, and two at least.
 
-    A fifth of the time a test waits for a program that it has started.
+    Tests wait for the programs that they start, and another one runs meanwhile.
     """
     cores = psutil.cpu_count() or 1
     return max(2, min(cores + 1, psutil.virtual_memory().available // (GIB_OF_A_PROCESS * 1024**3)))

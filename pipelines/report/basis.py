@@ -3,6 +3,7 @@
 Levels and corrected p-values are those of the recorded reasons; nothing is measured again.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -265,7 +266,7 @@ def _values(evaluation: Evaluation, version: int | None, small: SmallSlice) -> f
 
 
 def _known(value: float | None) -> float | None:
-    return None if value is None or value != value else value
+    return None if value is None or math.isnan(value) else value
 
 
 def _tested(estimates: Sequence[DifferenceToJudge], rule: Reason | None) -> tuple[CorrectedInterval, ...]:

@@ -163,7 +163,7 @@ def test_status_shows_runs_versions_verdicts_and_findings(
 def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
     capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, tmp_path: Path
 ) -> None:
-    """The features job really fails, on a folder without the feed: what its task has recorded is told, as a matter of data."""
+    """The features job really fails, on a folder without the feed: the status quotes what its task has recorded, as a matter of data."""
     path = staging.path(AIR_TIME.table("runs"))
     before = DeltaTable(path).version()
     (job_id,) = (one.job_id for one in staging.server.held.jobs if one.settings.name == "air_time.features")
