@@ -40,7 +40,9 @@ axe.run(document, {resultTypes: ["violations"]}).then(found => {
   }
   const shown = document.createElement("pre");
   shown.id = "axe-result";
-  shown.textContent = JSON.stringify({wide, beyond, cut, overlaps, small, found: found.violations.map(
+  const sideways = [...document.querySelectorAll(".scroll:has(table)")].filter(one => one.scrollWidth > one.clientWidth + 1)
+    .map(one => one.querySelector("caption").textContent);
+  shown.textContent = JSON.stringify({wide, beyond, sideways, cut, overlaps, small, found: found.violations.map(
     one => ({id: one.id, impact: one.impact, html: one.nodes.map(node => node.html.slice(0, 160))}))});
   document.body.appendChild(shown);
 });
@@ -75,7 +77,7 @@ def looked_at(
     -------
     dict
         Name and width to ``found`` (id, impact and HTML), ``wide`` (pixels) and ``beyond`` (the elements that are); and of
-        the texts in pictures those that are ``cut`` off, that ``overlaps``, and pictures whose text is ``small``er than 9 pixels.
+        the captions of tables that scroll ``sideways``, the texts in pictures those that are ``cut`` off, that ``overlaps``, and pictures whose text is ``small``er than 9 pixels.
     """
     axe = axe_core().replace("</script", "<\\/script")
     told = _told(pages, folder, widths, f"<script>{axe}</script><script>{LOOK}</script>")
