@@ -1,13 +1,15 @@
 """Opens a page in the Chromium of this machine, lets axe-core look at it, and returns what it found."""
 
-import html
 import importlib.util
 import json
-import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (1280, 390)
 SERIOUS = ("serious", "critical")
+PATIENCE = 240  # seconds between two results: much more than a page takes on a busy machine
 LOOK = """
 for (const one of document.querySelectorAll("details")) one.open = true;
 axe.run(document, {resultTypes: ["violations"]}).then(found => {
@@ -41,7 +44,7 @@ axe.run(document, {resultTypes: ["violations"]}).then(found => {
   const shown = document.createElement("pre");
   shown.id = "axe-result";
   const sideways = [...document.querySelectorAll(".scroll:has(table)")].filter(one => one.scrollWidth > one.clientWidth + 1)
-    .map(one => one.querySelector("caption").textContent);
+    .map(one => (one.querySelector("caption") || one).textContent.trim().slice(0, 80));
   shown.textContent = JSON.stringify({wide, beyond, sideways, cut, overlaps, small, found: found.violations.map(
     one => ({id: one.id, impact: one.impact, html: one.nodes.map(node => node.html.slice(0, 160))}))});
   document.body.appendChild(shown);
@@ -53,15 +56,6 @@ const shown = document.createElement("pre");
 shown.id = "axe-result";
 shown.textContent = document.body.innerText;
 document.body.appendChild(shown);
-"""
-
-COLLECT = """
-addEventListener("message", event => {
-  const shown = document.createElement("pre");
-  shown.className = "result";
-  shown.textContent = JSON.stringify(event.data);
-  document.body.appendChild(shown);
-});
 """
 
 
@@ -90,29 +84,72 @@ def shown_text(pages: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def _told(pages: Mapping[str, str], folder: Path, widths: Sequence[int], script: str) -> dict[tuple[str, int], str]:
-    """Return what a script that is put into each page writes into its element `axe-result`, by name and width."""
-    program, frames = browser(), []
-    for place, (name, page) in enumerate(pages.items()):
-        for width in widths:
-            told = f'{{name: {json.dumps(name)}, width: {width}, result: document.getElementById("axe-result").textContent}}'
-            tells = (
-                "<script>new MutationObserver((_, self) => {if (document.getElementById('axe-result')) "
-                f"{{self.disconnect(); parent.postMessage({told}, '*');}}}}).observe(document.body, {{childList: true}});</script>"
-            )
-            inner = f"{tells}{script}"
-            (folder / f"{place}-{width}.html").write_text(page.replace("</body>", f"{inner}</body>"), encoding="utf-8")
-            frames.append(f'<iframe src="{place}-{width}.html" width="{width}" height="900" title="page"></iframe>')
-    outer = folder / "all.html"
-    outer.write_text(f"<!DOCTYPE html><body><script>{COLLECT}</script>{''.join(frames)}</body>", encoding="utf-8")
-    done = subprocess.run(
-        [program, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}",
-         "--virtual-time-budget=60000", "--dump-dom", f"file://{outer}"],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    texts = re.findall(r'<pre class="result">(.*?)</pre>', done.stdout, re.DOTALL)
-    told_all = [json.loads(html.unescape(text)) for text in texts]
-    assert len(told_all) == len(frames), done.stderr[-500:]
-    return {(one["name"], one["width"]): one["result"] for one in told_all}
+    """Return what a script that is put into each page writes into its element `axe-result`, by name and width.
+
+    Every frame sends its result as soon as it has one, and the browser is ended by the last: how long a page takes on a busy
+    machine decides nothing. An error of a script in a page is told in place of its result.
+    """
+    told: Queue[dict[str, Any]] = Queue()
+    with _listening(told) as address:
+        frames = []
+        for place, (name, page) in enumerate(pages.items()):
+            for width in widths:
+                result = f'{{name: {json.dumps(name)}, width: {width}, result: document.getElementById("axe-result").textContent}}'
+                sends = (
+                    f"<script>const tell = (one) => fetch('{address}', {{method: 'POST', mode: 'no-cors', body: JSON.stringify(one)}});"
+                    "addEventListener('unhandledrejection', event => tell({error: String(event.reason)}));"
+                    "addEventListener('error', event => tell({error: event.message}));"
+                    "new MutationObserver((_, self) => {if (document.getElementById('axe-result')) "
+                    f"{{self.disconnect(); tell({result});}}}}).observe(document.body, {{childList: true}});</script>"
+                )
+                inner = f"{sends}{script}"
+                (folder / f"{place}-{width}.html").write_text(
+                    page.replace("</body>", f"{inner}</body>"), encoding="utf-8"
+                )
+                frames.append(f'<iframe src="{place}-{width}.html" width="{width}" height="900" title="page"></iframe>')
+        outer = folder / "all.html"
+        outer.write_text(f"<!DOCTYPE html><body>{''.join(frames)}</body>", encoding="utf-8")
+        command = [
+            browser(),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={folder / 'profile'}",
+            f"file://{outer}",
+        ]
+        with (folder / "browser.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+            try:
+                results = [told.get(timeout=PATIENCE) for _ in frames]
+            except Empty:
+                pytest.fail(
+                    f"a page told nothing for {PATIENCE} seconds: {(folder / 'browser.log').read_text()[-500:]}"
+                )
+            finally:
+                process.terminate()
+    errors = [one["error"] for one in results if "error" in one]
+    assert not errors, errors
+    return {(one["name"], one["width"]): one["result"] for one in results}
+
+
+@contextmanager
+def _listening(told: "Queue[dict[str, Any]]") -> Iterator[str]:
+    """Give the address, on loopback, of a server that puts the JSON of every request into a queue."""
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Print nothing: what counts is in the queue."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def browser() -> str:
