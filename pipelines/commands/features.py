@@ -19,7 +19,7 @@ from pipelines.commands.options import EngineName, EnvironmentName, Root, local_
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.registry import use_cases
 from pipelines.declarations.shared_features import SharedTable, catalogue
-from pipelines.report.shared_tables import declaration_for_readers, shared_lines
+from pipelines.report.house.shared_tables import declaration_for_readers, shared_lines
 
 
 def run(

@@ -66,7 +66,7 @@ def run(
     estate, cost = _made(estate, ESTATE), _made(cost, COST)
     summary = read_estate(estate) if estate else None
     rows: list[Mapping[str, Any]] = json.loads(cost.read_text(encoding="utf-8")) if cost else []
-    from pipelines.report.house import write_house
+    from pipelines.report.house.page import write_house
 
     with console.working(f"reading {', '.join(here)}"):
         file = write_house(

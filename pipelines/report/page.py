@@ -17,22 +17,22 @@ from jinja2.runtime import Context
 from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, WHOLE_TABLE
 from ml.spec.metric_names import higher_is_better
 from ml.spec.target import MultiClass
-from pipelines.report import cards as report_cards
-from pipelines.report import classes as report_classes
-from pipelines.report import decisions as report_decisions
-from pipelines.report import estimates as report_estimates
-from pipelines.report import findings as report_findings
-from pipelines.report import operations as report_operations
-from pipelines.report import quality as report_quality
-from pipelines.report import served as report_served
-from pipelines.report import skew as report_skew
 from pipelines.report import wording as report_words
 from pipelines.report.comparison import TOP_SHARE, mean_difference
-from pipelines.report.decisions import Way
 from pipelines.report.page_charts import estimate_chart, has_baseline, maturity_chart, maturity_legend, month_charts
-from pipelines.report.quality import Month
 from pipelines.report.records import ReportRecords
-from pipelines.report.slice_plot import drawn, slice_plot
+from pipelines.report.sections import cards as report_cards
+from pipelines.report.sections import classes as report_classes
+from pipelines.report.sections import decisions as report_decisions
+from pipelines.report.sections import estimates as report_estimates
+from pipelines.report.sections import findings as report_findings
+from pipelines.report.sections import operations as report_operations
+from pipelines.report.sections import quality as report_quality
+from pipelines.report.sections import served as report_served
+from pipelines.report.sections import skew as report_skew
+from pipelines.report.sections.decisions import Way
+from pipelines.report.sections.quality import Month
+from pipelines.report.sections.slice_plot import drawn, slice_plot
 
 STRONGEST = 0.62
 """Opacity of the strongest cell of a heat map; more would make its number hard to read."""

@@ -23,10 +23,10 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
 from pipelines.lakehouse.registry.model_version import NoModelVersionError
 from pipelines.lakehouse.tables.arrow import in_utc, to_pandas
-from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.maturity_reading import read_maturity
 from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
+from pipelines.report.sections.findings import OF_COLUMNS
 from pipelines.report.served_reading import read_served
 from pipelines.tasks import row_limits
 from pipelines.tasks.versions.reference import Reference

@@ -19,7 +19,7 @@ from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.shared_features import SharedFeatures, catalogue, owners_first, sharing_mistakes
 from pipelines.declarations.use_case import UseCase
 from pipelines.declarations.use_case_checks import use_case_name_mistakes
-from pipelines.report.lineage_picture import lineage_picture
+from pipelines.report.house.lineage_picture import lineage_picture
 from tests.pipelines.own_data_guide import DOCS, parcels_module
 from tests.pipelines.teams_that_share import FRESH_HOURS, relied_on, teams
 

@@ -28,7 +28,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.rollout_state import current_rollout, state_of
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.online import local_postgres
-from pipelines.report.served import served_stages
+from pipelines.report.sections.served import served_stages
 from pipelines.report.served_reading import read_served
 from pipelines.serving.application import Application
 from pipelines.serving.scorer import Scorer

@@ -16,12 +16,7 @@ from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import profile
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
-from pipelines.report.decisions import Way, decisions, gate_decisions
-from pipelines.report.estimates import estimate_tables
-from pipelines.report.findings import drift_grid
-from pipelines.report.operations import job_runs, quarantine_reasons, source_counts, summary
 from pipelines.report.page import headline, render
-from pipelines.report.quality import months, slice_tables
 from pipelines.report.records import (
     EnvironmentRecords,
     EstateSummary,
@@ -31,6 +26,11 @@ from pipelines.report.records import (
     StackResources,
     Version,
 )
+from pipelines.report.sections.decisions import Way, decisions, gate_decisions
+from pipelines.report.sections.estimates import estimate_tables
+from pipelines.report.sections.findings import drift_grid
+from pipelines.report.sections.operations import job_runs, quarantine_reasons, source_counts, summary
+from pipelines.report.sections.quality import months, slice_tables
 from pipelines.report.wording import metric_label
 
 MAY, JUNE, JULY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))

@@ -8,15 +8,15 @@ from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_case
 from pipelines.on_call.alerts import alarms_of
 from pipelines.on_call.cause import likely_cause
-from pipelines.report.house import render_house
-from pipelines.report.house_records import Freshness, House, PlacedUseCase
-from pipelines.report.lineage_picture import lineage_picture, lineage_rows
+from pipelines.report.house.lineage_picture import lineage_picture, lineage_rows
+from pipelines.report.house.page import render_house
+from pipelines.report.house.records import Freshness, House, PlacedUseCase
 from pipelines.report.mlflow_links import MlflowLinks, as_served
 from pipelines.report.page import render
 from pipelines.report.records import EstateSummary, StackResources, Version
 from tests.pipelines.report.pages_in_a_browser import SERIOUS, WIDTHS, looked_at, shown_text
+from tests.pipelines.report.sections.test_basis import RAW, decision_page
 from tests.pipelines.report.served_records import SERVED
-from tests.pipelines.report.test_basis import RAW, decision_page
 from tests.pipelines.report.test_page import prod, report, run_row
 
 FLIGHT_DELAY = use_case("flight_delay")

@@ -15,7 +15,7 @@ from pipelines.lakehouse.tables.arrow import records
 from pipelines.report import served_reading
 from pipelines.report.page import render
 from pipelines.report.records import Row
-from pipelines.report.served import latency_chart, latency_legend, served_stages
+from pipelines.report.sections.served import latency_chart, latency_legend, served_stages
 from pipelines.report.served_reading import read_served
 from tests.pipelines.report.served_records import SERVED, decision
 from tests.pipelines.report.test_page import Page, prod, report

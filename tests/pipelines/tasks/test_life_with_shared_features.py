@@ -14,7 +14,7 @@ from pipelines.dataframes.newest_row import newest_row
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
-from pipelines.report.house import write_house
+from pipelines.report.house.page import write_house
 from tests.pipelines.flight_files import write_all
 from tests.pipelines.teams_that_share import teams
 from tests.pipelines.use_case_runs import rows_of, run_job

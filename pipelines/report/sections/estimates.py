@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.report.quality import most_used
 from pipelines.report.records import ReportRecords, Row
+from pipelines.report.sections.quality import most_used
 
 CHANCE = 1.96
 """Standard errors of the realised value within which an error of the estimate is no more than chance explains."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from pipelines.on_call.alerts import Alert
 from pipelines.on_call.cause import Cause
+from pipelines.report.house.shared_tables import SharedLine
 from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EstateSummary
-from pipelines.report.shared_tables import SharedLine
 
 
 @dataclass(frozen=True, kw_only=True)

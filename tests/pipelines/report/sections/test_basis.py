@@ -18,10 +18,10 @@ from ml.spec.estimator import Problem
 from ml.spec.gate_policy import GatePolicy, policy
 from ml.spec.metric_names import METRIC_NAMES
 from ml.spec.target import MultiClass, Target
-from pipelines.report.basis import DECIDES, NO_CHAMPION, NOT_STORED, basis
 from pipelines.report.page import render
 from pipelines.report.records import EnvironmentRecords, Row, Version
-from pipelines.report.slice_plot import slice_plot
+from pipelines.report.sections.basis import DECIDES, NO_CHAMPION, NOT_STORED, basis
+from pipelines.report.sections.slice_plot import slice_plot
 from tests.pipelines.report.test_page import JULY, Page, prod, report, verdict_row
 
 ROWS = 4_200

@@ -18,7 +18,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
 from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
-from pipelines.report.house_records import Freshness, PlacedUseCase
+from pipelines.report.house.records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
 from pipelines.telemetry.identity import with_trace
 

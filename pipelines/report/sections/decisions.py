@@ -12,10 +12,10 @@ from ml.gate.verdict import Reason
 from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
 from ml.spec.gate_policy import GatePolicy
-from pipelines.report.basis import DecisionBasis, basis
-from pipelines.report.distributions import Distribution, distributions, excess
-from pipelines.report.findings import OF_COLUMNS
 from pipelines.report.records import EnvironmentRecords, Row, Version
+from pipelines.report.sections.basis import DecisionBasis, basis
+from pipelines.report.sections.distributions import Distribution, distributions, excess
+from pipelines.report.sections.findings import OF_COLUMNS
 
 
 class Way(StrEnum):

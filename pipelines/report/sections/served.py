@@ -9,9 +9,9 @@ from ml.evaluation.record import Evaluation
 from ml.gate.verdict import Reason
 from ml.rollout.decision import said
 from ml.spec.gate_policy import GatePolicy
-from pipelines.report.basis import DecisionBasis, basis
 from pipelines.report.charts import Series, line_chart
 from pipelines.report.records import Row, ServedByVersion, ServedRequests
+from pipelines.report.sections.basis import DecisionBasis, basis
 
 NOT_ASKED = "The gate was not asked, so no value, interval or slice was part of this decision; the rules above decided."
 CHAMPION, CHALLENGER, ALONE = "champion", "challenger", "alone"

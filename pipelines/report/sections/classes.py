@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ml.monitoring.findings import ALL_ROWS
 from ml.spec.metric_names import class_auc, class_calibration
 from ml.spec.target import MultiClass
-from pipelines.report.quality import Month, most_used
 from pipelines.report.records import ReportRecords, Row
+from pipelines.report.sections.quality import Month, most_used
 
 
 @dataclass(frozen=True, kw_only=True)

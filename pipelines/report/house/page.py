@@ -9,12 +9,12 @@ from typing import Any
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
-from pipelines.report.house_reading import read_house, read_newest
-from pipelines.report.house_records import House, PlacedUseCase
-from pipelines.report.lineage_picture import lineage_picture, lineage_rows
+from pipelines.report.house.lineage_picture import lineage_picture, lineage_rows
+from pipelines.report.house.reading import read_house, read_newest
+from pipelines.report.house.records import House, PlacedUseCase
+from pipelines.report.house.shared_tables import shared_lines
 from pipelines.report.page import page_templates
 from pipelines.report.records import EstateSummary
-from pipelines.report.shared_tables import shared_lines
 from pipelines.report.writing import write_report
 
 FILE = "house.html"
