@@ -1,18 +1,14 @@
-"""Checks of the settings across files: address ranges, groups, teams, use cases, sizes, regions.
+"""Checks of the settings across files: teams, use cases, sizes, regions; and the list of all checks.
 
-They read the data of the files, not the models, so that a mistake within one file hides no mistake between files. The
+What keeps environments apart is in `infra.config.settings_apart`, groups are in `infra.config.settings_groups`. They read the data of the files, not the models, so that a mistake within one file hides no mistake between files. The
 limits within one file are in `infra.config.model`.
 """
 
-import ipaddress
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from infra.config import settings_ceilings
+from infra.config import settings_apart, settings_ceilings, settings_groups
 from infra.config.loading import FOLDER, Mistake, Place, Settings, SettingsError, SettingsFile, near_miss, read
-from infra.config.network import DNS_ZONES, MONITOR_ZONES
 from infra.permissions.roles import Access, Role
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.environment_data import DataKind
@@ -55,48 +51,6 @@ def _files_state_their_own_name(files: Files, _: Sequence[UseCase]) -> Iterator[
         stated = file.get("environment")
         if isinstance(stated, str) and stated != name:
             yield file.mistake(("environment",), stated, f"must be {name!r}, the name of the file")
-
-
-def _ranges_are_disjoint(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
-    ranges = [(name, file, _range(file.get("network", "address_space"))) for name, file in _environments(files)]
-    for (first, _file, here), (_second, file, there) in itertools.combinations(ranges, 2):
-        if here and there and here.overlaps(there):
-            problem = f"overlaps {here} of {first}; each environment needs a range of its own"
-            yield file.mistake(("network", "address_space"), str(there), problem)
-
-
-def _range(text: object) -> ipaddress.IPv4Network | None:
-    try:
-        return ipaddress.IPv4Network(str(text))
-    except ValueError:
-        return None  # the model reports it, with its line
-
-
-def _groups_exist(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
-    if "account" not in files:
-        return
-    known = [str(name) for name, _id in files["account"].items("entra_groups")]
-    named: list[tuple[SettingsFile, Place, Any]] = [
-        (file, ("roles", role, "groups", index), group)
-        for _name, file in _environments(files)
-        for role, _holders in file.items("roles")
-        for index, group in file.items("roles", role, "groups")
-    ]
-    if "teams" in files:
-        teams = files["teams"]
-        named.extend(
-            (teams, ("teams", index, "members"), team.get("members"))
-            for index, team in teams.items("teams")
-            if isinstance(team, dict)
-        )
-    account = files["account"]
-    named.extend(
-        (account, place, account.get(*place))
-        for place in (("metastore", "administrators"), ("azure_devops", "approvers"))
-    )
-    for file, place, group in named:
-        if isinstance(group, str) and group not in known:
-            yield file.mistake(place, group, f"unknown group. {near_miss(group, known)}")
 
 
 def _teams_are_unique(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
@@ -212,29 +166,6 @@ def _job_sizes_are_stated(files: Files, declared: Sequence[UseCase]) -> Iterator
                 yield file.mistake(("compute", "sizes"), None, problem)
 
 
-def _subscriptions_differ(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
-    owner: dict[str, str] = {}
-    for name, file in _environments(files):
-        subscription = file.get("subscription_id")
-        if isinstance(subscription, str) and owner.setdefault(subscription, name) != name:
-            problem = f"is the subscription of {owner[subscription]} already; each environment has its own"
-            yield file.mistake(("subscription_id",), subscription, problem)
-
-
-def _existing_networks_are_of_no_other_environment(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
-    """Nothing of another environment's subscription is named: it would connect the two."""
-    owner = {str(file.get("subscription_id")): name for name, file in _environments(files)}
-    for name, file in _environments(files):
-        places: list[Place] = [("network", "hub", "network"), ("state", "endpoint_subnet"), ("state", "blob_zone")]
-        places += [("network", "private_dns_zones", service) for service in (*DNS_ZONES, *MONITOR_ZONES)]
-        for place in places:
-            stated = str(file.get(*place) or "")
-            found = owner.get(stated.removeprefix("/subscriptions/").partition("/")[0], name)
-            if found != name:
-                problem = f"is in the subscription of {found}; name a network that the environments share, or none"
-                yield file.mistake(place, stated, problem)
-
-
 def _sign_in_is_once_per_zone(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
     first: dict[tuple[str, str], str] = {}
     for name, file in _environments(files):
@@ -322,8 +253,6 @@ def _redacted_sources_lie_outside(files: Files, declared: Sequence[UseCase]) -> 
 
 CHECKS: tuple[Check, ...] = (
     _files_state_their_own_name,
-    _ranges_are_disjoint,
-    _groups_exist,
     _teams_are_unique,
     _use_cases_have_their_team,
     _retired_use_cases_are_gone,
@@ -331,13 +260,13 @@ CHECKS: tuple[Check, ...] = (
     _delivered_models_are_received,
     _regions_have_the_metastore,
     _job_sizes_are_stated,
-    _subscriptions_differ,
-    _existing_networks_are_of_no_other_environment,
     _sign_in_is_once_per_zone,
     _private_link_scopes_are_one_per_zone,
     _online_stores_are_published_to,
     _source_locations_are_of_declared_sources,
     _source_locations_are_not_of_another_environment,
     _redacted_sources_lie_outside,
+    *settings_apart.CHECKS,
+    *settings_groups.CHECKS,
     *settings_ceilings.CHECKS,
 )

@@ -4,6 +4,7 @@ A mistake names file, line, field, value, what is allowed and the near miss. `in
 different files; the models are in `infra.config.model`.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from ml.spec.errors import DeclarationError
 from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.environment import ENVIRONMENTS
 
+MOST_VALUES = 10_000
+"""How many values a file of settings has at most, with its aliases written out."""
 FOLDER = Path(__file__).parents[1] / "settings"
 
 Place = tuple[int | str, ...]
@@ -175,9 +178,21 @@ def _read(
         mistakes.append(_about(shown, f"the file is not YAML: {error.problem}", line))
     except yaml.YAMLError as error:
         mistakes.append(_about(shown, f"the file is not YAML: {str(error).splitlines()[0]}"))
+    except OSError as error:
+        mistakes.append(_about(shown, f"the file cannot be read: {error.strerror}"))
     except ValidationError as error:
-        mistakes.extend(_explain(details, files[name], model) for details in error.errors())
+        mistakes.extend(_explain(details, files[name], model) for details in _causes(error.errors()))
     return None
+
+
+def _causes(found: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out lists that are too short because their entries are wrong."""
+    places = [tuple(details["loc"]) for details in found]
+    return [
+        details
+        for details, place in zip(found, places, strict=True)
+        if details["type"] != "too_short" or not any(len(p) > len(place) and p[: len(place)] == place for p in places)
+    ]
 
 
 def _about(file: str, problem: str, line: int | None = None) -> Mistake:
@@ -190,27 +205,41 @@ def parse(text: str, name: str) -> SettingsFile:
     Raises
     ------
     yaml.YAMLError
-        If the text is not YAML, or repeats a key.
+        If the text is not YAML, repeats a key, refers to itself, or holds more values than settings have.
     """
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     lines: dict[Place, int] = {}
     if node is not None:
-        _note_lines(node, (), lines)
+        _note_lines(node, (), lines, ())
     return SettingsFile(name=name, data=yaml.safe_load(text), lines=lines)
 
 
-def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
+def _note_lines(node: yaml.Node, place: Place, lines: dict[Place, int], around: tuple[yaml.Node, ...]) -> None:
+    if any(node is one for one in around):
+        raise yaml.MarkedYAMLError(problem="an alias refers to what it stands in", problem_mark=node.start_mark)
+    if len(lines) > MOST_VALUES:
+        problem = f"aliases make it more than {MOST_VALUES:,} values; write out what is meant"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
     lines[place] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             inner = (*place, str(key.value))
             if inner in lines:
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is repeated", problem_mark=key.start_mark)
-            _note_lines(value, inner, lines)
+            _note_lines(value, inner, lines, (*around, node))
             lines[inner] = key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _note_lines(value, (*place, index), lines)
+            _note_lines(value, (*place, index), lines, (*around, node))
+
+
+_KINDS = {
+    "model_type": ("must hold keys with their values", ""),
+    "dict_type": ("must hold keys with their values", ""),
+    "tuple_type": ("must be a list", " such as [one, another]"),
+    "string_type": ("must be text", "; put a number or a date into quotes"),
+}
+"""What pydantic calls by the names of Python's types, in the words of YAML, and a hint."""
 
 
 def _explain(details: ErrorDetails, file: SettingsFile, model: type[BaseModel]) -> Mistake:
@@ -230,7 +259,12 @@ def _explain(details: ErrorDetails, file: SettingsFile, model: type[BaseModel]) 
     if kind == "value_error":
         shown = value if isinstance(value, str | int | float) else None
         return file.mistake(place, shown, str(context.get("error", details["msg"])))
-    shown = value if isinstance(value, str | int | float | bool) else None
+    shown = value if isinstance(value, str | int | float | bool | dt.date) else None
+    if kind in _KINDS:
+        what, hint = _KINDS[kind]
+        return file.mistake(place, shown and str(shown), f"{what}, and is empty" if value is None else f"{what}{hint}")
+    if kind == "too_short":
+        return file.mistake(place, None, f"must have at least {context['min_length']} item")
     return file.mistake(place, shown, details["msg"].replace("Input should be", "must be"))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from infra.config.network import MONITOR_ZONES, Network, PublicRange, ResourceId, StrictSettings
+from infra.config.network import MONITOR_ZONES, Network, ResourceId, StorageRange, StrictSettings
 from infra.config.online_store import OnlineStoreSettings
 from infra.config.telemetry import TelemetrySettings
 from infra.permissions.roles import Access, Role
@@ -92,6 +92,12 @@ class Pool(StrictSettings):
     capacity_maximum: int = Field(ge=1, le=500)
     idle_minutes: int = Field(ge=5, le=120)
 
+    @model_validator(mode="after")
+    def _idle_machines_fit(self) -> "Pool":
+        if self.idle_minimum > self.capacity_maximum:
+            raise ValueError(f"idle_minimum {self.idle_minimum} is above capacity_maximum {self.capacity_maximum}")
+        return self
+
 
 class InteractiveCluster(StrictSettings):
     """A cluster each team may attach to; absent where people do not work."""
@@ -128,6 +134,18 @@ class Compute(StrictSettings):
         if missing:
             raise ValueError(f"must state every size a job can ask for; missing: {', '.join(missing)}")
         return sizes
+
+    @model_validator(mode="after")
+    def _one_cluster_fits_into_the_pool(self) -> "Compute":
+        """Driver and workers of a cluster come from the pool: learn.microsoft.com/azure/databricks/compute/pools."""
+        for size, nodes in self.sizes.items():
+            needed = nodes.workers_maximum + 1
+            if nodes.node_type == self.pool.node_type and needed > self.pool.capacity_maximum:
+                raise ValueError(
+                    f"pool.capacity_maximum {self.pool.capacity_maximum} is below the {needed} machines of one cluster of the "
+                    f"size {size.value}: its driver and {nodes.workers_maximum} workers"
+                )
+        return self
 
 
 class Jobs(StrictSettings):
@@ -168,7 +186,7 @@ class StateStorage(StrictSettings):
     resource_group: str = Field(pattern=r"^[a-z0-9-]{1,90}$")
     storage_account: str = Field(pattern=r"^[a-z0-9]{3,24}$")
     container: str = Field(pattern=r"^[a-z0-9-]{3,63}$")
-    allowed_ip_ranges: tuple[PublicRange, ...] = Field(
+    allowed_ip_ranges: tuple[StorageRange, ...] = Field(
         default=(), description="Public ranges from which people and agents reach the state; all others are refused."
     )
     endpoint_subnet: ResourceId | None = Field(

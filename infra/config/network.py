@@ -58,10 +58,30 @@ class StrictSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
+PRIVATE = tuple(
+    ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+)
+"""What a virtual network may have; loopback, link-local and other reserved ranges are refused by Azure
+(learn.microsoft.com/azure/virtual-network/virtual-networks-faq)."""
+
+
+def _range(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    text = str(value)
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    try:
+        whole = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("must be an address range such as 10.40.0.0/20") from None
+    raise ValueError(f"is an address within a range; the range is {whole}")
+
+
 def _network(value: Any) -> str:
     """Return the address range in its normal form; pydantic turns a ValueError into a mistake of the field."""
-    network = ipaddress.ip_network(str(value))
-    if not isinstance(network, ipaddress.IPv4Network) or not network.is_private:
+    network = _range(value)
+    if not isinstance(network, ipaddress.IPv4Network) or not any(network.subnet_of(whole) for whole in PRIVATE):
         raise ValueError("must be a private IPv4 range such as 10.40.0.0/20")
     if not 16 <= network.prefixlen <= 24:
         raise ValueError("must be between /16 and /24, to hold the workspace's two subnets and the private endpoints")
@@ -69,20 +89,39 @@ def _network(value: Any) -> str:
 
 
 def _public_range(value: Any) -> str:
-    network = ipaddress.ip_network(str(value))
+    network = _range(value)
     if network.prefixlen == 0:
         raise ValueError("must not be the whole internet; give the ranges your people come from")
     return str(network)
 
 
+def _storage_range(value: Any) -> str:
+    """Return a range that a storage account's firewall takes: public IPv4 addresses alone, and no large part of the internet.
+
+    Source: learn.microsoft.com/azure/storage/common/storage-network-security-limitations.
+    """
+    network = _range(value)
+    if isinstance(network, ipaddress.IPv4Network) and network.prefixlen < 16:
+        raise ValueError("must be /16 or narrower; give the ranges your people and agents come from")
+    if not isinstance(network, ipaddress.IPv4Network) or any(network.overlaps(whole) for whole in PRIVATE):
+        raise ValueError(
+            "must be a public IPv4 range such as 203.0.113.0/24; for private addresses name endpoint_subnet"
+        )
+    return str(network)
+
+
 def _private_address(value: Any) -> str:
-    address = ipaddress.ip_address(str(value))
-    if not isinstance(address, ipaddress.IPv4Address) or not address.is_private:
+    try:
+        address = ipaddress.ip_address(str(value))
+    except ValueError:
+        address = None
+    if not isinstance(address, ipaddress.IPv4Address) or not any(address in whole for whole in PRIVATE):
         raise ValueError("must be a private IPv4 address such as 10.0.1.4")
     return str(address)
 
 
 PublicRange = Annotated[str, BeforeValidator(_public_range)]
+StorageRange = Annotated[str, BeforeValidator(_storage_range)]
 Address = Annotated[str, BeforeValidator(_private_address)]
 
 

@@ -115,27 +115,6 @@ def administrators_are_of_the_platform(files: Files, _: Sequence[UseCase]) -> It
             yield file.mistake(place, group, f"is also {others[group]}; name a group of the platform's people alone")
 
 
-def group_ids_are_unique(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
-    """No two groups are the same group of Entra under two names."""
-    first: dict[str, str] = {}
-    for name, object_id in files["account"].items("entra_groups") if "account" in files else ():
-        if isinstance(object_id, str) and first.setdefault(object_id, str(name)) != name:
-            problem = f"is the object id of {first[object_id]} already; one of the two names is wrong"
-            yield files["account"].mistake(("entra_groups", name), object_id, problem)
-
-
-def states_are_apart(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
-    """Each identity keeps its states in a storage account of its own: who may write one container may write all of it."""
-    first: dict[str, str] = {}
-    for name in ("account", *ENVIRONMENTS):
-        account = files[name].get("state", "storage_account") if name in files else None
-        if isinstance(account, str) and first.setdefault(account, name) != name:
-            problem = (
-                f"holds the state of {first[account]} already; each identity writes to a storage account of its own"
-            )
-            yield files[name].mistake(("state", "storage_account"), account, problem)
-
-
 def federation_is_of_the_own_organisation(files: Files, _: Sequence[UseCase]) -> Iterator[Mistake]:
     """Each service connection's token comes from Azure DevOps or from the own tenant, and is of that connection alone."""
     if "account" not in files:
@@ -165,7 +144,5 @@ CHECKS = (
     stated_values_are_below,
     levels_are_below,
     administrators_are_of_the_platform,
-    group_ids_are_unique,
-    states_are_apart,
     federation_is_of_the_own_organisation,
 )

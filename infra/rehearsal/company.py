@@ -51,9 +51,9 @@ def _add_state(file: Path, place: str) -> None:
     text = file.read_text(encoding="utf-8")
     settings = yaml.safe_load(text)
     organisation = yaml.safe_load((file.parent / "account.yaml").read_text(encoding="utf-8"))["organisation"]
-    dev = yaml.safe_load((file.parent / "dev.yaml").read_text(encoding="utf-8"))
+    prod = yaml.safe_load((file.parent / "prod.yaml").read_text(encoding="utf-8"))
     stated = {
-        "subscription_id": settings.get("subscription_id") or dev["subscription_id"],
+        "subscription_id": settings.get("subscription_id") or prod["subscription_id"],
         "resource_group": f"rg-{organisation}-{place}-state", "storage_account": f"st{organisation}{place}state",
         "container": "terraform", "allowed_ip_ranges": [RANGE],
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """Settings are typed, checked across files, and every mistake is reported at once."""
 
 import dataclasses
+import datetime as dt
 import ipaddress
 import json
 from collections.abc import Sequence
@@ -37,6 +38,13 @@ def test_the_shipped_settings_are_right_and_describe_two_teams(settings: Setting
 
 PROD = "7c2d3e4f-5061-4c7d-8e8f-90a1b2c3d4e5"
 HUB = "/subscriptions/0f1e2d3c-4b5a-4697-8877-665544332211/resourceGroups/rg-hub/providers/Microsoft.Network/"
+
+
+UNUSED = "61cf9274-eb0b-4364-9362-7faabbd1e117"
+STATE = {
+    "subscription_id": "5a0b1c2d-3e4f-4a5b-8c6d-7e8f90a1b2c3", "resource_group": "rg", "storage_account": "stmrdstate",
+    "container": "terraform", "allowed_ip_ranges": ["203.0.113.0/24"],
+}  # fmt: skip
 
 
 WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
@@ -150,6 +158,99 @@ WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
     ("a metastore of nobody", "account", ("metastore", "administrators"), None, "must name administrators"),
     ("groups from nowhere", "account", ("entra_groups_are",), "existng", "did you mean 'existing'?"),
     ("no budget", "staging", ("budget",), None, "is missing and has no default"),
+    ("the range of loopback", "dev", ("network", "address_space"), "127.0.0.0/20", "must be a private IPv4 range"),
+    ("a range that Azure keeps", "dev", ("network", "address_space"), "169.254.0.0/20", "must be a private IPv4 range"),
+    ("a range with bits left over", "dev", ("network", "address_space"), "10.40.0.1/20", "the range is 10.40.0.0/20"),
+    (
+        "a resolver by its name",
+        "dev",
+        ("network", "hub"),
+        {"network": f"{HUB}virtualNetworks/hub", "dns_servers": ["dns.internal"]},
+        "must be a private IPv4 address such as",
+    ),
+    (
+        "a firewall in another environment",
+        "dev",
+        ("network", "hub"),
+        {"network": f"{HUB}virtualNetworks/hub", "egress_firewall": "10.42.1.4"},
+        "is an address of prod; name one of the hub",
+    ),
+    (
+        "a resolver in the environment itself",
+        "dev",
+        ("network", "hub"),
+        {"network": f"{HUB}virtualNetworks/hub", "dns_servers": ["10.0.0.4", "10.40.0.4"]},
+        "is an address of this environment",
+    ),
+    (
+        "a state open to half of the internet",
+        "dev",
+        ("state",),
+        {**STATE, "allowed_ip_ranges": ["128.0.0.0/1"]},
+        "/16 or narrower",
+    ),
+    (
+        "a state with a private range",
+        "dev",
+        ("state",),
+        {**STATE, "allowed_ip_ranges": ["10.0.0.0/16"]},
+        "must be a public IPv4 range",
+    ),
+    (
+        "a state of prod where dev administers",
+        "prod",
+        ("state",),
+        STATE,
+        "subscription of dev, whose identity could rewrite",
+    ),
+    ("a state of the account where dev administers", "account", ("state",), STATE, "or that of prod"),
+    (
+        "more idle machines than machines",
+        "dev",
+        ("compute", "pool"),
+        {"node_type": "Standard_D4ds_v5", "idle_minimum": 9, "capacity_maximum": 8, "idle_minutes": 15},
+        "idle_minimum 9 is above capacity_maximum 8",
+    ),
+    (
+        "a pool below one cluster",
+        "dev",
+        ("compute", "pool", "capacity_maximum"),
+        4,
+        "5 machines of one cluster of the size medium",
+    ),
+    (
+        "a group twice",
+        "dev",
+        ("roles", "ml_engineer", "groups"),
+        ["mrd-ml-engineering", "mrd-ml-engineering"],
+        "is listed twice",
+    ),
+    ("an environment twice", "dev", ("reads",), ["prod", "prod"], "is listed twice"),
+    ("everybody", "account", ("entra_groups", "account users"), UNUSED, "is a group of Databricks itself"),
+    ("everybody in a workspace", "account", ("entra_groups", "Users"), UNUSED, "is a group of Databricks itself"),
+    (
+        "a group that the stacks make",
+        "account",
+        ("entra_groups", "grp-mrd-prod-platform-engineer"),
+        UNUSED,
+        "platform_engineer in prod",
+    ),
+    (
+        "the group of a team",
+        "account",
+        ("entra_groups", "grp-mrd-team-revenue"),
+        UNUSED,
+        "is the name of the group of team revenue",
+    ),
+    (
+        "a group in other capitals",
+        "account",
+        ("entra_groups", "MRD-Data-Platform"),
+        UNUSED,
+        "in capitals or punctuation alone",
+    ),
+    ("a month that is a day", "dev", ("budget", "first_month"), dt.date(2026, 11, 1), "is '2026-11-01': must be text"),
+    ("a word for a list", "dev", ("reads",), "prod", "must be a list such as"),
 ]
 
 
@@ -213,8 +314,8 @@ def test_the_line_of_a_mistake_is_the_line_of_the_value(folder: Any) -> None:
     [
         ("environment: [dev", "the file is not YAML"),
         ("environment: dev\nenvironment: dev\n", "'environment' is repeated"),
-        ("", "must be a valid dictionary"),
-        ("just words", "must be a valid dictionary"),
+        ("", "must hold keys with their values"),
+        ("just words", "must hold keys with their values"),
     ],
     ids=["broken", "a key twice", "empty", "no mapping"],
 )
@@ -223,6 +324,57 @@ def test_a_file_that_is_no_settings_file_is_named(folder: Any, text: str, said: 
     folder.write("dev", text)
     found = mistakes_of(folder)
     assert any(said in sentence and "settings/dev.yaml" in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("reads: &it [prod, *it]\n", "an alias refers to what it stands in"),
+        (
+            "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}' if n else '1'] * 9)}]\n" for n in range(7)),
+            "more than 10,000 values",
+        ),
+    ],
+    ids=["an alias in itself", "aliases of aliases"],
+)
+def test_aliases_without_an_end_are_named(folder: Any, added: str, said: str) -> None:
+    """The file is neither followed for ever nor written out; other files are still judged."""
+    folder.write("dev", (folder.path / "dev.yaml").read_text(encoding="utf-8").replace("reads: [prod]\n", "") + added)
+    folder.change("teams", ("teams", 0, "members"), "nobody")
+    found = mistakes_of(folder)
+    assert any(said in sentence and sentence.startswith("settings/dev.yaml:") for sentence in found), found
+    assert any("'nobody'" in sentence for sentence in found)
+
+
+def test_a_value_may_be_written_once_and_referred_to(folder: Any) -> None:
+    """An anchor is YAML like any other."""
+    text = (folder.path / "dev.yaml").read_text(encoding="utf-8")
+    once = text.replace("small: {node", "small: &one {node").replace("medium: {", "medium: {<<: *one, ")
+    folder.write("dev", once)
+    assert "&one" in once
+    assert load_settings(folder.path) == load_settings()
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_mistake_among_others(folder: Any) -> None:
+    """Nothing is unexpected about it."""
+    (folder.path / "prod.yaml").unlink()
+    (folder.path / "prod.yaml").mkdir()
+    folder.change("teams", ("teams", 0, "members"), "nobody")
+    found = mistakes_of(folder)
+    assert any(s.startswith("settings/prod.yaml: the file cannot be read") for s in found), found
+    assert any("'nobody'" in s for s in found)
+
+
+def test_a_wrong_entry_does_not_make_its_list_too_short(folder: Any) -> None:
+    """One mistake is one sentence."""
+    folder.change("dev", ("jobs", "notify"), ["nobody"])
+    assert not any("at least 1 item" in sentence for sentence in mistakes_of(folder))
+
+
+def test_the_state_of_the_account_may_be_where_only_released_code_deploys(folder: Any) -> None:
+    """A company without a subscription for this puts it beside prod's."""
+    folder.change("account", ("state",), {**STATE, "subscription_id": PROD})
+    assert load_settings(folder.path).account.state is not None
 
 
 def test_a_file_that_is_not_text_is_named(folder: Any) -> None:
