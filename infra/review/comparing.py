@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.config.stack_names import environment_of
 from infra.graph.uncollected import uncollected
-from infra.releases.data_loss import LOST_WITH_DATA
+from infra.releases.data_loss import holds_data
 from infra.review.privileges import Privilege, privileges_of
 from infra.review.replacement import forcing
 from infra.review.values import ValueChange, value_changes
@@ -69,7 +69,7 @@ class ResourceChange:
     def loses_data(self) -> bool:
         """Whether what it holds is lost."""
         kind = self.address.rpartition(".")[0].rpartition(".")[2] or self.address.partition(".")[0]
-        return self.action in (Action.DESTROY, Action.REPLACE) and kind in LOST_WITH_DATA
+        return self.action in (Action.DESTROY, Action.REPLACE) and holds_data(kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ LIMIT = 150_000
 TITLES: Mapping[Action, str] = {
     Action.DESTROY: "destroyed",
     Action.REPLACE: "replaced: destroyed and created again",
+    Action.FORGET: "forgotten: it stays, and Terraform no longer looks after it",
     Action.CREATE: "added",
     Action.UPDATE: "changed",
 }

@@ -110,6 +110,6 @@ def _privileges(plan: Mapping[str, Any], side: str) -> set[Privilege]:
     return {
         privilege
         for resource in plan.get("resource_changes", ())
-        if resource.get("mode") != "data" and resource["change"].get(side)
+        if resource.get("mode") != "data" and resource["change"].get(side) is not None
         for privilege in privileges_of(resource["type"], resource["name"], resource["change"][side])
     }

@@ -65,15 +65,22 @@ def _bare(kind: str) -> str:
     return kind.partition("_")[2].replace("_", " ")
 
 
+UNKNOWN = "known after apply"
+"""A principal or right of a plan that Terraform does not know yet, in its own words: no reason to leave the right out."""
+
+
 def _grants(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    if "grant" not in arguments:
+        yield Privilege(principal=UNKNOWN, right=UNKNOWN, on=_target(arguments, name))
     for grant in as_blocks(arguments.get("grant")):
-        for privilege in grant.get("privileges") or ():
-            yield Privilege(principal=readable(grant["principal"]), right=privilege, on=_target(arguments, name))
+        who = readable(grant.get("principal") or UNKNOWN)
+        for privilege in grant.get("privileges") or (UNKNOWN,):
+            yield Privilege(principal=who, right=privilege, on=_target(arguments, name))
 
 
 def _grant(name: str, arguments: Arguments) -> Iterator[Privilege]:
     who = readable(arguments.get("principal") or name)
-    for privilege in arguments.get("privileges") or ():
+    for privilege in arguments.get("privileges") or (UNKNOWN,):
         yield Privilege(principal=who, right=privilege, on=_target(arguments, name))
 
 
@@ -92,8 +99,9 @@ def _target(arguments: Arguments, name: str) -> str:
 
 def _permissions(name: str, arguments: Arguments) -> Iterator[Privilege]:
     for control in as_blocks(arguments.get("access_control")):
-        who = next((control[key] for key in PRINCIPALS if control.get(key)), "unknown")
-        yield Privilege(principal=readable(who), right=str(control.get("permission_level")), on=name.replace("_", " "))
+        who = next((control[key] for key in PRINCIPALS if control.get(key)), UNKNOWN)
+        level = str(control.get("permission_level") or UNKNOWN)
+        yield Privilege(principal=readable(who), right=level, on=name.replace("_", " "))
 
 
 PRINCIPALS = ("group_name", "user_name", "service_principal_name")
@@ -117,7 +125,7 @@ def _role(name: str, arguments: Arguments) -> Iterator[Privilege]:
 
 
 def _workspace(name: str, arguments: Arguments) -> Iterator[Privilege]:
-    for permission in arguments.get("permissions") or ():
+    for permission in arguments.get("permissions") or (UNKNOWN,):
         yield Privilege(principal=readable(arguments.get("principal_id") or name), right=permission, on="workspace")
 
 
@@ -142,6 +150,33 @@ def _account_role(name: str, arguments: Arguments) -> Iterator[Privilege]:
     yield Privilege(principal=readable(who), right=str(arguments.get("role")), on="account")
 
 
+def _rule_set(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    for rule in as_blocks(arguments.get("grant_rules")):
+        for who in rule.get("principals") or (UNKNOWN,):
+            yield Privilege(principal=readable(who), right=str(rule.get("role") or UNKNOWN), on=name.replace("_", " "))
+
+
+def _entitlements(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    whose = ("group_id", "user_id", "service_principal_id")
+    who = next((arguments[key] for key in whose if arguments.get(key)), name)
+    for entitlement, held in arguments.items():
+        if held is True:
+            yield Privilege(principal=readable(who), right=entitlement, on="workspace")
+
+
+def _entra_role(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    role = str(arguments.get("app_role_id") or arguments.get("role_id") or UNKNOWN)
+    who = readable(arguments.get("principal_object_id") or name)
+    yield Privilege(principal=who, right=role, on=readable(arguments.get("resource_object_id") or "Entra"))
+
+
+def _vault(name: str, arguments: Arguments) -> Iterator[Privilege]:
+    who, vault = readable(arguments.get("object_id") or name), readable(arguments.get("key_vault_id") or name)
+    for what in ("key", "secret", "certificate", "storage"):
+        for permission in arguments.get(f"{what}_permissions") or ():
+            yield Privilege(principal=who, right=f"{permission} of {what}s", on=vault)
+
+
 _GIVING: Mapping[str, Callable[[str, Arguments], Iterator[Privilege]]] = MappingProxyType(
     {
         "databricks_grants": _grants,
@@ -149,6 +184,12 @@ _GIVING: Mapping[str, Callable[[str, Arguments], Iterator[Privilege]]] = Mapping
         "databricks_permissions": _permissions,
         "databricks_group_member": _member,
         "databricks_group_role": _account_role,
+        "databricks_user_role": _account_role,
+        "databricks_access_control_rule_set": _rule_set,
+        "databricks_entitlements": _entitlements,
+        "azuread_app_role_assignment": _entra_role,
+        "azuread_directory_role_assignment": _entra_role,
+        "azurerm_key_vault_access_policy": _vault,
         "databricks_service_principal_role": _account_role,
         "databricks_mws_permission_assignment": _workspace,
         "databricks_secret_acl": _secret,

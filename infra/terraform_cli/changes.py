@@ -14,6 +14,7 @@ class Action(StrEnum):
     UPDATE = "update"
     REPLACE = "replace"
     DESTROY = "destroy"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,14 @@ def summary(planned: Iterable[Change]) -> str:
 
 
 def action_of(actions: list[str]) -> Action | None:
-    """Return the action of a plan's list of actions; None for no change and for reading."""
-    if set(actions) == {"create", "delete"}:
+    """Return the action of a plan's list of actions; None for no change and for reading.
+
+    What is created while the former one is forgotten is replaced: the former one stays, and nothing uses it any more.
+    """
+    if "create" in actions and len(actions) > 1:
         return Action.REPLACE
-    return {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DESTROY}.get(actions[0])
+    known = {"create": Action.CREATE, "update": Action.UPDATE, "delete": Action.DESTROY, "forget": Action.FORGET}
+    return known.get(actions[0])
 
 
 def differing(change: Mapping[str, Any]) -> tuple[str, ...]:

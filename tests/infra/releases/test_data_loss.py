@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from infra.releases import data_loss
-from infra.releases.data_loss import LOST_WITH_DATA, addresses, data_losses, unnamed_losses
+from infra.releases.data_loss import LOST_WITH_DATA, MADE_AGAIN, addresses, data_losses, unnamed_losses
 from infra.releases.guarded_apply import StackRequest, apply_stack
 from infra.releases.recording import ReleaseRefusedError
 from infra.releases.saved_plan import MANIFEST, SavedPlanError, file_hashes, read_manifest, write_manifest
 from infra.releases.saving import save_plan
+from infra.rights.catalogue import NEEDS
 from infra.terraform_cli.changes import Action
 from infra.terraform_cli.synthesized import SynthesizedStack
 from tests.infra.releases.test_guarded_apply import RELEASE, stack_of
@@ -60,6 +61,34 @@ def test_what_is_replaced_because_its_creation_was_cut_off_is_kept_by_the_comman
 def test_the_loss_of_what_can_be_made_again_is_none() -> None:
     """A job is deployed again from its declaration."""
     assert data_losses({"prod-workspace": planned("databricks_job", "delete")}) == ()
+
+
+def test_every_type_that_stacks_make_is_judged_and_a_type_that_nobody_judged_may_hold_data() -> None:
+    """The lists divide the types of the catalogue of rights; what neither knows is a loss, as in a plan of an earlier release."""
+    made = {kind for kind in NEEDS if not kind.startswith("data.")}
+    assert {*made, "azurerm_key_vault_key", "terraform_data"} == LOST_WITH_DATA | MADE_AGAIN
+    assert not LOST_WITH_DATA & MADE_AGAIN
+    (loss,) = data_losses({"prod-workspace": planned("databricks_sql_table", "delete")})
+    assert unnamed_losses([loss], ())
+
+
+def test_what_holds_data_and_was_deleted_outside_is_not_created_empty_unnamed() -> None:
+    """A new storage account of the same name makes the deleted one unrecoverable; a job that is gone is just made again."""
+    for kind, expected in (("azurerm_storage_account", 1), ("databricks_catalog", 1), ("databricks_job", 0)):
+        plan = planned(kind, "create")
+        assert data_losses({"prod-platform": plan}) == ()
+        drifted = {"address": f"{kind}.one", "type": kind, "change": {"actions": ["delete"]}}
+        losses = data_losses({"prod-platform": {**plan, "resource_drift": [drifted]}})
+        assert len(losses) == expected
+        for reason in unnamed_losses(losses, ()):
+            assert "was deleted outside of Terraform and would be created empty: restore it first" in reason
+        assert unnamed_losses(losses, [f"{kind}.one"]) == ()
+
+
+def test_what_is_created_while_the_former_one_is_forgotten_is_empty() -> None:
+    """Terraform calls it neither destroyed nor replaced."""
+    (loss,) = data_losses({"prod-workspace": planned("databricks_catalog", "create", "forget")})
+    assert loss.action is Action.REPLACE
 
 
 def test_addresses_are_separated_by_commas() -> None:

@@ -17,7 +17,7 @@ from infra.releases.rebuild import RebuildError, checked_out, merge_base
 from infra.review.comparing import Basis, Meaning, ResourceChange, SynthesizedEstate, compare
 from infra.review.markdown import LIMIT, MARKER, comment
 from infra.review.plans import PlanFileError, joined, meaning_of_plans, read_plans
-from infra.review.privileges import GIVING, Privilege, privileges_of
+from infra.review.privileges import GIVING, UNKNOWN, Privilege, privileges_of
 from infra.review.record import ReviewRecord
 from infra.review.replacement import FORCES_NEW
 from infra.review.strictness import looser_in_prod
@@ -291,6 +291,43 @@ def test_a_plan_says_what_is_replaced_and_why() -> None:
     ]
     both = joined(found, found)
     assert both.lost == found.lost
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "gained"),
+    [
+        ("databricks_grants", {"catalog": "prod", "grant": [{"privileges": ["SELECT"]}]}, (UNKNOWN, "SELECT", "catalog prod")),
+        ("databricks_grants", {"catalog": "prod", "grant": [{"principal": "g"}]}, ("g", UNKNOWN, "catalog prod")),
+        ("databricks_grants", {"catalog": "prod"}, (UNKNOWN, UNKNOWN, "catalog prod")),
+        ("databricks_group_member", {}, ("x", "MEMBER", "its group")),
+        ("databricks_permissions", {"access_control": [{"permission_level": "CAN_USE"}]}, (UNKNOWN, "CAN_USE", "x")),
+        ("databricks_mws_permission_assignment", {"principal_id": 1}, ("1", UNKNOWN, "workspace")),
+        ("databricks_user_role", {"user_id": "1", "role": "account_admin"}, ("1", "account_admin", "account")),
+        ("databricks_entitlements", {"group_id": "1", "allow_cluster_create": True}, ("1", "allow_cluster_create", "workspace")),
+        ("azuread_app_role_assignment", {"app_role_id": "r", "principal_object_id": "p"}, ("p", "r", "Entra")),
+        ("azurerm_key_vault_access_policy", {"object_id": "p", "key_vault_id": "v", "secret_permissions": ["Get"]}, ("p", "Get of secrets", "v")),
+        (
+            "databricks_access_control_rule_set",
+            {"grant_rules": [{"principals": ["groups/x"], "role": "roles/servicePrincipal.user"}]},
+            ("groups/x", "roles/servicePrincipal.user", "x"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_right_whose_holder_the_plan_does_not_know_yet_is_one_nevertheless(
+    kind: str, after: Mapping[str, Any], gained: tuple[str, str, str]
+) -> None:
+    """Terraform leaves out what it learns only when it applies: the review neither fails nor says that nobody gains a right."""
+    plan = {"resource_changes": [planned(kind, ["create"], None, after)]}
+    found = meaning_of_plans({"prod-workspace": plan})["prod"].gained
+    assert [(one.principal, one.right, one.on) for one in found] == [gained]
+
+
+def test_a_plan_that_forgets_a_resource_says_so() -> None:
+    """It stays in the cloud without anybody who looks after it, which is a change although nothing is destroyed."""
+    plan = {"resource_changes": [planned("azurerm_management_lock", ["forget"], {"name": "a"}, None)]}
+    meanings = meaning_of_plans({"prod-platform": plan})
+    assert [(c.address, c.action) for c in meanings["prod"].resources] == [("azurerm_management_lock.x", Action.FORGET)]
+    assert "**Forgotten: it stays, and terraform no longer looks after it**" in comment(record(meanings))
 
 
 def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:

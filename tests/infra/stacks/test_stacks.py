@@ -31,7 +31,7 @@ HOLDING_DATA = frozenset(
         "azurerm_resource_group", "azurerm_storage_account", "azurerm_storage_container", "databricks_catalog",
         "databricks_external_location", "databricks_metastore", "databricks_mlflow_experiment",
         "databricks_registered_model", "databricks_schema", "databricks_secret_scope", "databricks_storage_credential",
-        "databricks_volume",
+        "databricks_volume", "databricks_online_store",
     }
 )  # fmt: skip
 REBUILT = frozenset({"databricks_schema.deployment", "databricks_volume.releases"})
