@@ -51,7 +51,7 @@ _DIAGNOSTICS, _LOGS, _LOCK = (
     "azurerm_log_analytics_workspace",
     "azurerm_management_lock",
 )
-_BUDGET = "azurerm_consumption_budget_resource_group"
+_BUDGET = "azurerm_consumption_budget_subscription"
 LOGS_LOCKS_BUDGET = [
     dropping(_DIAGNOSTICS, where=ANY),
     without(_DIAGNOSTICS, "enabled_log", where=ANY),

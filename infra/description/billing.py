@@ -90,7 +90,7 @@ WITHOUT_COST = (
         source="https://learn.microsoft.com/en-us/azure/azure-resource-manager/management/overview",
         types=frozenset(
             {
-                "azurerm_consumption_budget_resource_group",
+                "azurerm_consumption_budget_subscription",
                 "azurerm_management_lock",
                 "azurerm_resource_group",
                 "azurerm_resource_group_template_deployment",

@@ -17,7 +17,7 @@ ONCE: Mapping[Part, tuple[str, ...]] = {
     Part.PLATFORM: (
         "azurerm_resource_group", "azurerm_virtual_network", "azurerm_databricks_workspace", "azurerm_key_vault",
         "azurerm_databricks_access_connector", "azurerm_storage_account", "azurerm_storage_container",
-        "azurerm_log_analytics_workspace", "azurerm_consumption_budget_resource_group",
+        "azurerm_log_analytics_workspace", "azurerm_consumption_budget_subscription",
     ),
     Part.ENVIRONMENT_ACCOUNT: (
         "databricks_metastore_assignment", "databricks_mws_ncc_binding", "databricks_mws_network_connectivity_config",

@@ -100,6 +100,7 @@ _DERIVED: Mapping[str, Callable[[EnvironmentSettings], Any]] = {
     "network.listed": _public,
     "network.rules_required": lambda s: "AllRules" if _public(s) else "NoAzureDatabricksRules",
     "network.subnets": _subnets,
+    "subscription.path": lambda s: f"/subscriptions/{s.subscription_id}",
     "online_store.stated": lambda s: s.serving is not None and s.serving.online_store is not None,
     "online_store.replicated": _is_replicated,
     "telemetry.stated": lambda s: s.telemetry is not None,

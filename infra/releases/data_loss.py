@@ -29,7 +29,7 @@ LOST_WITH_DATA = frozenset(
 MADE_AGAIN = frozenset(
     {
         "azuread_application", "azuread_application_federated_identity_credential", "azuread_service_principal",
-        "azurerm_application_insights", "azurerm_application_insights_workbook", "azurerm_consumption_budget_resource_group",
+        "azurerm_application_insights", "azurerm_application_insights_workbook", "azurerm_consumption_budget_resource_group", "azurerm_consumption_budget_subscription",
         "azurerm_databricks_access_connector", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
         "azurerm_management_lock", "azurerm_monitor_action_group", "azurerm_monitor_diagnostic_setting",
         "azurerm_monitor_private_link_scope", "azurerm_monitor_private_link_scoped_service",

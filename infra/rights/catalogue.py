@@ -71,7 +71,7 @@ _IN_WORKSPACE = Need(
 )
 
 _AZURE_TYPES = (
-    "azurerm_application_insights", "azurerm_application_insights_workbook", "azurerm_consumption_budget_resource_group", "azurerm_databricks_access_connector",
+    "azurerm_application_insights", "azurerm_application_insights_workbook", "azurerm_consumption_budget_subscription", "azurerm_databricks_access_connector",
     "azurerm_databricks_workspace", "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
     "azurerm_key_vault", "azurerm_log_analytics_workspace", "azurerm_monitor_action_group", "azurerm_monitor_diagnostic_setting",
     "azurerm_monitor_private_link_scope", "azurerm_monitor_private_link_scoped_service",

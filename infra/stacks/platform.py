@@ -3,7 +3,7 @@
 from infra.config.naming import ResourceKind, logical_id
 from infra.config.stack_names import Part, stack_name
 from infra.constructs.azure.alert_rules import alert_rules
-from infra.constructs.azure.databricks_workspace import databricks_workspace, workspace_storage_id
+from infra.constructs.azure.databricks_workspace import databricks_workspace, managed_group, workspace_storage_id
 from infra.constructs.azure.encryption import encryption
 from infra.constructs.azure.insights import application_insights
 from infra.constructs.azure.lake_storage import lake_storage
@@ -59,7 +59,7 @@ def platform_stack(deployment: Deployment, account: Stack, state: RemoteState) -
     workspace = databricks_workspace(
         stack, group, deployment=deployment, network=net, storage=lake, encryption=keys, provider=azure
     )
-    _budget(stack, group, deployment, azure)
+    _budget(stack, [group.attribute("name"), managed_group(deployment)], deployment, azure)
     insights = application_insights(stack, group, logs, deployment=deployment, network=net, provider=azure)
     if insights is not None:
         alert_rules(stack, group, logs, deployment=deployment, provider=azure, after=insights.component)
@@ -102,14 +102,19 @@ def _lock(stack: Stack, holding_data: list[Resource], deployment: Deployment, pr
         )
 
 
-def _budget(stack: Stack, group: Resource, deployment: Deployment, provider: Provider) -> None:
+def _budget(stack: Stack, groups: list[str], deployment: Deployment, provider: Provider) -> None:
+    """Add the budget of both resource groups: the machines of clusters are in the one that the workspace manages.
+
+    Source: https://learn.microsoft.com/en-us/azure/databricks/getting-started/high-level-architecture.
+    """
     budget = deployment.settings.budget
     stack.add(
-        "azurerm_consumption_budget_resource_group",
+        "azurerm_consumption_budget_subscription",
         "budget",
         provider=provider,
         name=deployment.name(ResourceKind.BUDGET),
-        resource_group_id=group.id,
+        subscription_id=f"/subscriptions/{deployment.settings.subscription_id}",
+        filter={"dimension": [{"name": "ResourceGroupName", "values": groups}]},
         amount=budget.monthly,
         time_grain="Monthly",
         time_period={"start_date": f"{budget.first_month}-01T00:00:00Z"},

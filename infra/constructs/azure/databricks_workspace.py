@@ -41,7 +41,7 @@ def databricks_workspace(
         name=deployment.name(ResourceKind.WORKSPACE),
         location=deployment.settings.region,
         resource_group_name=group.attribute("name"),
-        managed_resource_group_name=deployment.name(ResourceKind.RESOURCE_GROUP, "managed"),
+        managed_resource_group_name=managed_group(deployment),
         sku="premium",
         public_network_access_enabled=public,
         network_security_group_rules_required="AllRules" if public else "NoAzureDatabricksRules",
@@ -66,6 +66,11 @@ def databricks_workspace(
     endpoints = _endpoints(stack, group, workspace, deployment=deployment, network=network, provider=provider)
     _encrypt(stack, workspace, encryption, provider, after=endpoints)
     return workspace
+
+
+def managed_group(deployment: Deployment) -> str:
+    """Return the name of the resource group that the workspace fills by itself, with its storage and its machines."""
+    return deployment.name(ResourceKind.RESOURCE_GROUP, "managed")
 
 
 def workspace_storage_id(workspace: Resource, deployment: Deployment) -> str:

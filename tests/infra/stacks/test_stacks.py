@@ -144,6 +144,20 @@ def test_resources_with_data_are_protected_where_settings_lock(estate: Mapping[s
             assert not resource.prevent_destroy
 
 
+def test_a_budget_counts_the_machines_of_clusters(estate: Mapping[str, Stack], settings: Settings) -> None:
+    """They are in the resource group that the workspace manages, beside that of the environment."""
+    for name, stated in settings.environments.items():
+        resources = estate[f"{name}-platform"].resources
+        budget = resources["azurerm_consumption_budget_subscription.budget"].arguments
+        managed = resources["azurerm_databricks_workspace.workspace"].arguments["managed_resource_group_name"]
+        (counted,) = budget["filter"]["dimension"]
+        assert counted == {
+            "name": "ResourceGroupName", "values": ["${azurerm_resource_group.group.name}", managed],
+        }  # fmt: skip
+        assert budget["subscription_id"] == f"/subscriptions/{stated.subscription_id}"
+        assert budget["amount"] == stated.budget.monthly
+
+
 def test_azure_itself_locks_what_holds_data(estate: Mapping[str, Stack], settings: Settings) -> None:
     """Also against deletion without Terraform."""
     for name, stated in settings.environments.items():
