@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from infra.graph.rights import Judge
 from infra.live.declared_rights import DeclaredRights
-from infra.live.live_rights import COPYABLE, OBJECTS, OWNS, RUNS_AS, SECURABLES, WORKSPACE, LiveRight, LiveRights
+from infra.live.live_rights import (
+    COPYABLE,
+    OBJECTS,
+    OWNS,
+    PERSONAL_COMPUTE,
+    RUNS_AS,
+    SECURABLES,
+    WORKSPACE,
+    LiveRight,
+    LiveRights,
+)
 
 CREATOR = frozenset({
     "IS_OWNER", "CAN_MANAGE", "MANAGE", OWNS, RUNS_AS, "servicePrincipal.manager", "group.manager",
@@ -114,10 +124,11 @@ def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) ->
         return _COPYABLE.format(on=right.on)
     if any("." in word for word in more) and right.kind in ("account", "identity", "group"):
         return _RULE_SET.format(who=right.principal, on=right.on, words=words)
-    if right.kind == "policy" and right.on and OWNS in more:
-        return (
+    if right.kind == "policy" and right.on and (OWNS in more or right.on == PERSONAL_COMPUTE):
+        undeclared = (
             f"No stack declares policy {right.on}: delete it with `databricks cluster-policies delete`, or declare it."
         )
+        return _PERSONAL_COMPUTE if right.on == PERSONAL_COMPUTE else undeclared
     known = declared.objects.get((right.kind, right.on))
     if right.kind in _REMEDIES:
         return _REMEDIES[right.kind].format(who=right.principal, on=right.on, words=words)
@@ -139,6 +150,10 @@ def _remedy(right: LiveRight, more: frozenset[str], declared: DeclaredRights) ->
 _COPYABLE = (
     "Delete it: `databricks account service-principal-secrets delete` in Databricks, `az ad app credential delete` in Entra; "
     "{on} signs in by federation alone."
+)
+_PERSONAL_COMPUTE = (
+    "Choose Delegate for Personal Compute in the account console, under the settings of features, and take the policy from whoever has "
+    "it in a workspace: its clusters have neither the limits nor the tags of a team."
 )
 _RULE_SET = "Take {words} on {on} from {who} in the account console, under its permissions; no stack gives such a role."
 _REMEDIES = {

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 OWNS, RUNS_AS, MEMBER, SIGNS_IN = "OWNER", "RUN_AS", "MEMBER", "SIGN_IN"
 COPYABLE = "SECRET"
 """What can be copied and used by whoever has it: a secret, a password or a certificate of an identity."""
+USES, PERSONAL_COMPUTE = "CAN_USE", "Personal Compute"
+"""The policy that every workspace has from the start, with which people make clusters of their own
+(https://learn.microsoft.com/en-us/azure/databricks/admin/clusters/personal-compute)."""
 WORKSPACE = "workspace"
 """Before the number of a workspace in the place of a principal, for bindings."""
 SECURABLES: dict[str, str] = {

@@ -9,9 +9,11 @@ from infra.live.live_rights import (
     MEMBER,
     OBJECTS,
     OWNS,
+    PERSONAL_COMPUTE,
     RUNS_AS,
     SECURABLES,
     SIGNS_IN,
+    USES,
     WORKSPACE,
     LiveRight,
     LiveRights,
@@ -219,7 +221,7 @@ class AccountReader(_Reader):
         """Return everything."""
         rights = [
             *self._members(), *self._roles(), *self._federations(), *self._secrets_of_identities(), *self._rule_sets(),
-            *self._assignments(),
+            *self._assignments(), *self._personal_compute(),
         ]  # fmt: skip
         return LiveRights(place="account", rights=tuple(sorted(set(rights), key=_order)), unread=self.unread)
 
@@ -319,6 +321,15 @@ class AccountReader(_Reader):
                 yield LiveRight(
                     kind="workspace", on=environment, principal=self._names.get(number_of, number_of), words=words
                 )
+
+    def _personal_compute(self) -> Found:
+        """Yield that everybody may make clusters of their own, past the policies of teams: the account's default.
+
+        https://docs.databricks.com/api/azure/account/personalcompute/get
+        """
+        for one in self.one("who may use personal compute", self._client.settings.personal_compute.get):
+            if one.personal_compute.value.value != "DELEGATE":
+                yield LiveRight(kind="policy", on=PERSONAL_COMPUTE, principal="account users", words=frozenset({USES}))
 
 
 def _is_isolated(one: Any) -> bool:

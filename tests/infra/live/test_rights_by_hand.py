@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.service import catalog, iam, jobs, oauth2, workspace
+from databricks.sdk.service import settings as settings_service
 
 from infra.config.loading import Settings
 from infra.config.naming import ResourceKind, name
@@ -160,6 +161,26 @@ def test_what_was_given_by_hand_in_the_account_is_told(live: Live, declared: Map
     assert found["analyst@meridian-air.example", "account", "account"].words == ("account_admin",)
     assert found["repo:me of https://token.example", "identity", "app-mrd-prod"].words == ("SIGN_IN",)
     assert found["analyst@meridian-air.example", "workspace", "prod"].words == ("USER",)
+
+
+def test_clusters_of_everybody_are_told_until_workspaces_decide(
+    live: Live, declared: Mapping[str, Declaration]
+) -> None:
+    """An account lets everybody make clusters from the start, past the policies that the stacks give nobody but the jobs."""
+    place = ("account users", "policy", "Personal Compute")
+    found = told(rights_of_account(live.account, declared["account"]))[place]
+    assert found.words == found.above == ("CAN_USE",)
+    assert "Choose Delegate for Personal Compute" in found.sentence
+    kept = live.account.settings.personal_compute.get()
+    delegated = settings_service.PersonalComputeMessage(value=settings_service.PersonalComputeMessageEnum.DELEGATE)
+    live.account.settings.personal_compute.update(
+        allow_missing=True,
+        field_mask="personal_compute.value",
+        setting=settings_service.PersonalComputeSetting(personal_compute=delegated, etag=kept.etag),
+    )
+    looked = rights_of_account(live.account, declared["account"])
+    assert place not in told(looked)
+    assert looked.unread == ()
 
 
 def test_a_secret_and_a_role_on_an_identity_are_told(live: Live, declared: Mapping[str, Declaration]) -> None:

@@ -1,4 +1,4 @@
-"""Settings of a workspace, typed ones and the older ``workspace-conf``; who the caller's workspace is."""
+"""Settings of a workspace, typed ones and the older ``workspace-conf``, and of the account; who the caller's workspace is."""
 
 import copy
 
@@ -19,6 +19,9 @@ RESTRICT_PAGE = "https://learn.microsoft.com/en-us/azure/databricks/admin/worksp
 RESTRICT = "restrict_workspace_admins"
 TYPES = "/api/2.0/settings/types"
 FIRST = "etag-0"
+PERSONAL = "/api/2.0/accounts/{account}/settings/types/dcp_acct_enable/names/default"
+"""Who may use the Personal Compute policy; present in every account:
+https://docs.databricks.com/api/azure/account/personalcompute/get."""
 
 
 def _stale(call: Call, etag: str) -> CloudRefusalError:
@@ -53,6 +56,25 @@ def _read(call: Call) -> Json:
 def _delete(call: Call) -> Json:
     kept = call.store("setting").pop(call.arguments["kind"], {"etag": FIRST})
     return {"etag": kept["etag"]}
+
+
+def _personal_compute(call: Call) -> Json:
+    kept: Json = call.world.store("account", "settings").setdefault(
+        "personal compute", {"etag": FIRST, "setting_name": "default", "personal_compute": {"value": "ON"}}
+    )
+    return kept
+
+
+def _read_personal(call: Call) -> Json:
+    return copy.deepcopy(_personal_compute(call))
+
+
+def _change_personal(call: Call) -> Json:
+    stated, kept = call.fields.get("setting", {}), _personal_compute(call)
+    if stated.get("etag", kept["etag"]) != kept["etag"]:
+        raise CloudRefusalError(409, "RESOURCE_CONFLICT", "etag")
+    kept.update(etag=f"etag-{next(call.world.numbers)}", personal_compute=copy.deepcopy(stated["personal_compute"]))
+    return copy.deepcopy(kept)
 
 
 def _change_conf(call: Call) -> CloudAnswer:
@@ -100,7 +122,10 @@ AREA = Area(
             "PATCH /api/2.0/workspace-conf": _change_conf, "GET /api/2.0/workspace-conf": _read_conf,
             "GET /.well-known/databricks-config": _config, "GET /aad/auth": _sign_in,
         }),
-        *endpoints(ACCOUNT, {"GET /aad/auth": _sign_in, "GET /.well-known/databricks-config": _account_config}),
+        *endpoints(ACCOUNT, {
+            "GET /aad/auth": _sign_in, "GET /.well-known/databricks-config": _account_config,
+            f"GET {PERSONAL}": _read_personal, f"PATCH {PERSONAL}": _change_personal,
+        }),
     ),
     rules=(
         ServiceRule(
