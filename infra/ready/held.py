@@ -1,5 +1,6 @@
 """What Azure and the Databricks account hold now, read with the session of ``az login``; nothing is written."""
 
+import datetime as dt
 import json
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -69,6 +70,8 @@ class Present:
         Host to what is wrong with the way to it from this machine; empty text if nothing is.
     metastores
         Id to name of the account's metastores in the region.
+    month
+        The present one, as YYYY-MM, in UTC.
     """
 
     user: str = ""
@@ -82,6 +85,7 @@ class Present:
     pending: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
     metastores: Mapping[str, str] = field(default_factory=dict)
+    month: str = ""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -121,6 +125,7 @@ def read_held(wanted: Wanted, az: Az, path: Path) -> Present:
         pending=asked("pending", lambda: _pending([ids[name] for name in wanted.approving if name in ids], az), ()),
         paths=asked("paths", lambda: {host: path(host) for host in _hosts(wanted, ids, az)}, {}),
         metastores=asked("metastores", lambda: _metastores(wanted, az), {}),
+        month=f"{dt.datetime.now(tz=dt.UTC):%Y-%m}",
         unknown=unknown,
     )  # fmt: skip
 

@@ -54,6 +54,7 @@ def readiness(wanted: Wanted, held: Present, steps: Sequence[SetupStep]) -> tupl
         *_registered(wanted, held),
         *_names(wanted, held),
         *_machines(wanted, held),
+        *_budget(wanted, held),
         *_metastore(wanted, held),
         *_approvals(wanted, held),
         *_paths(wanted, held),
@@ -135,6 +136,29 @@ def _names(wanted: Wanted, held: Present) -> Iterator[Answer]:
             )
         else:
             yield Answer(need=need, standing=Readiness.READY, found="ours" if one.name in held.taken else "free")
+
+
+def _budget(wanted: Wanted, held: Present) -> Iterator[Answer]:
+    """Yield whether the budget may begin in its month: Azure creates none that begins earlier than now, or in more than a year.
+
+    Source: https://github.com/hashicorp/terraform-provider-azurerm/pull/12121. It is in the stack of the vault.
+    """
+    need = f"a budget that begins in {wanted.first_month}"
+    if "taken" in held.unknown:
+        yield _unknown(need, held.unknown["taken"])
+        return
+    year, month = held.month.split("-")
+    if held.taken.get(wanted.vault):
+        yield Answer(need=need, standing=Readiness.READY, found="created with the platform")
+    elif held.month <= wanted.first_month <= f"{int(year) + 1}-{month}":
+        yield Answer(need=need, standing=Readiness.READY, found=f"now is {held.month}")
+    else:
+        yield Answer(
+            need=need,
+            standing=Readiness.MISSING,
+            found=f"now is {held.month}, and Azure creates no budget that begins earlier, or in more than a year",
+            remedy=f"state budget.first_month: {held.month} in {wanted.environment}.yaml",
+        )
 
 
 def _machines(wanted: Wanted, held: Present) -> Iterator[Answer]:

@@ -69,6 +69,8 @@ class Wanted:
         Names of the storage accounts that approve private endpoints: the lake, and the workspace's own storage.
     metastore_id
         Of an existing metastore that the settings name; None where one is created.
+    first_month
+        From when the budget counts, as YYYY-MM.
     """
 
     environment: str
@@ -86,6 +88,7 @@ class Wanted:
     approving: tuple[str, ...]
     metastore_id: str | None
     metastore_region: str
+    first_month: str
 
     @property
     def state_host(self) -> str:
@@ -134,6 +137,7 @@ def wanted(settings: Settings, environment: str, stacks: Iterable[Stack]) -> Wan
         approving=storages,
         metastore_id=settings.account.metastore.id,
         metastore_region=settings.account.metastore.region,
+        first_month=stated.budget.first_month,
     )
 
 

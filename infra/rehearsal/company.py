@@ -1,5 +1,6 @@
 """The company that rehearses: a repository of its own with the settings of this one, and states in its storage accounts."""
 
+import datetime as dt
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,8 @@ def _add_state(file: Path, place: str) -> None:
     text = file.read_text(encoding="utf-8")
     settings = yaml.safe_load(text)
     organisation = yaml.safe_load((file.parent / "account.yaml").read_text(encoding="utf-8"))["organisation"]
+    if "budget" in settings:  # Azure creates no budget that begins in an earlier month
+        text = text.replace(f"first_month: {settings['budget']['first_month']}", f"first_month: {_this_month()}")
     prod = yaml.safe_load((file.parent / "prod.yaml").read_text(encoding="utf-8"))
     stated = {
         "subscription_id": settings.get("subscription_id") or prod["subscription_id"],
@@ -58,6 +61,10 @@ def _add_state(file: Path, place: str) -> None:
         "container": "terraform", "allowed_ip_ranges": [RANGE],
     }  # fmt: skip
     file.write_text(f"{text}{yaml.safe_dump({'state': stated}, sort_keys=False)}", encoding="utf-8")
+
+
+def _this_month() -> str:
+    return f"{dt.datetime.now(tz=dt.UTC):%Y-%m}"
 
 
 def commit(tree: Path, message: str) -> str:

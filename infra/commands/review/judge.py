@@ -25,7 +25,8 @@ from ml.spec.errors import NotPossibleError
 
 JUDGES = (
     "infra/checks", "infra/graph", "infra/ceilings.yaml", "infra/waivers.yaml", "infra/config/ceilings.py",
-    "infra/config/settings_ceilings.py",
+    "infra/config/checks.py", "infra/config/settings_apart.py", "infra/config/settings_ceilings.py",
+    "infra/config/settings_groups.py",
 )  # fmt: skip
 """Everything that decides whether a finding is one, and whether it is excused."""
 CEILINGS = "infra/ceilings.yaml"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.commands.review.judge import JUDGES, JudgeError, judge, judged_tree, judges_of, last_release
+from infra.config.checks import CHECKS
 
 ROOT = Path(__file__).parents[3]
 OTHERS = ("infra/settings/prod.yaml", "pipelines/x.py", "ml/x.py", "infra/config/model.py")
@@ -46,6 +47,12 @@ def test_a_base_without_ceilings_judges_nothing(tmp_path: Path) -> None:
 def test_everything_that_judges_is_there_and_is_named() -> None:
     """A check that moved out of these places would be judged by the pull request itself."""
     assert all((ROOT / path).exists() for path in JUDGES)
+
+
+def test_every_check_of_the_settings_is_among_what_judges() -> None:
+    """Also the list of them: a check that a pull request leaves out of the list would judge nothing."""
+    modules = {"infra.config.checks", *(check.__module__ for check in CHECKS)}
+    assert {f"{module.replace('.', '/')}.py" for module in modules} <= set(JUDGES)
 
 
 def test_a_base_that_lacks_one_of_the_places_judges_with_the_others(tmp_path: Path) -> None:

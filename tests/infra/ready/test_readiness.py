@@ -273,12 +273,33 @@ def test_machines_are_counted_at_their_most(settings: Settings, estate: Mapping[
     assert all(found[size.node_type] > size.workers_maximum for size in stated.sizes.values())
 
 
+@pytest.mark.parametrize(
+    ("month", "deployed", "standing"),
+    [
+        ("2026-11", False, Readiness.READY), ("2026-10", False, Readiness.READY), ("2025-11", False, Readiness.READY),
+        ("2026-12", False, Readiness.MISSING), ("2025-10", False, Readiness.MISSING), ("2027-03", True, Readiness.READY),
+    ],
+)  # fmt: skip
+def test_a_budget_begins_now_or_within_a_year_where_it_does_not_exist_yet(
+    needs: Wanted, month: str, *, deployed: bool, standing: Readiness
+) -> None:
+    """Azure refuses another one in the middle of the first deployment; one that is there is left as it is."""
+    november = replace(needs, first_month="2026-11")
+    held_now = Present(month=month, taken={needs.vault: True} if deployed else {})
+    (answer,) = [one for one in readiness(november, held_now, ()) if one.need == "a budget that begins in 2026-11"]
+    assert answer.standing is standing
+    if standing is Readiness.MISSING:
+        assert answer.remedy == f"state budget.first_month: {month} in staging.yaml"
+
+
 def test_types_of_one_family_need_its_cores_together(needs: Wanted) -> None:
     """Each alone has enough; both at once have not."""
     two = replace(needs, machines={"Standard_D4ds_v5": 10, "Standard_D8ds_v5": 5})
     machine = {name: Machine(family="standardDDSv5Family", cores=cores, restriction="") for name, cores in (("Standard_D4ds_v5", 4), ("Standard_D8ds_v5", 8))}  # fmt: skip
     quotas = {"standardddsv5family": Quota(used=0, limit=79), "cores": Quota(used=0, limit=80)}
-    found = {one.need: one.standing for one in readiness(two, Present(machines=machine, quotas=quotas), ())}
+    found = {
+        one.need: one.standing for one in readiness(two, Present(machines=machine, quotas=quotas, month="2026-11"), ())
+    }
     assert found[f"80 cores of standardDDSv5Family in {needs.region}"] is Readiness.MISSING
     assert found[f"80 cores of all families in {needs.region}"] is Readiness.READY
     assert found[f"10 machines Standard_D4ds_v5 in {needs.region}"] is Readiness.READY
