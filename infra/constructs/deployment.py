@@ -28,6 +28,8 @@ class Deployment:
         Environments whose jobs may copy models of this one.
     let_in_by
         Environments that give this one access, to read predictions and monitoring or to copy models.
+    other_ranges
+        The address ranges of the other environments.
     """
 
     environment: str
@@ -40,6 +42,7 @@ class Deployment:
     readers: tuple[str, ...]
     receivers: tuple[str, ...]
     let_in_by: tuple[str, ...]
+    other_ranges: Mapping[str, str]
     usage: Mapping[str, Usage]
     release: Release
 
@@ -96,6 +99,9 @@ def deployments(settings: Settings, use_cases: Sequence[UseCase], release: Relea
             readers=readers(settings, environment),
             receivers=receivers(settings, use_cases, environment),
             let_in_by=owners(settings, use_cases, environment),
+            other_ranges={
+                other: its.network.address_space for other, its in settings.environments.items() if other != environment
+            },
             usage=usage,
             release=release,
         )

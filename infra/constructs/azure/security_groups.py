@@ -5,7 +5,7 @@ them (learn.microsoft.com/azure/databricks/security/network/classic/vnet-inject)
 all of them, and each plan would remove those of Databricks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infra.config.naming import ResourceKind, logical_id
@@ -38,6 +38,7 @@ def clusters_group(stack: Stack, deployment: Deployment, tagged: Mapping[str, An
             for n, (tag, ports) in enumerate(needed)
         ]
         rules.append(_rule("deny-internet-outbound", "Outbound", "Deny", LAST_PRIORITY, target="Internet"))
+    rules += _apart(deployment)
     _add_rules(stack, group, rules, tagged)
     return group
 
@@ -49,9 +50,25 @@ def agents_group(stack: Stack, deployment: Deployment, tagged: Mapping[str, Any]
         _rule("deny-internet-inbound", "Inbound", "Deny", LAST_PRIORITY, source="Internet"),
         _rule("allow-https-outbound", "Outbound", "Allow", FIRST_PRIORITY, target="Internet", ports=("443",)),
         _rule("deny-internet-outbound", "Outbound", "Deny", LAST_PRIORITY, target="Internet"),
+        *_apart(deployment),
     ]
     _add_rules(stack, group, rules, tagged)
     return group
+
+
+def _apart(deployment: Deployment) -> Iterator[dict[str, Any]]:
+    """Yield the rules that keep other environments out where a hub, with which all are peered, could forward between them.
+
+    Azure's own rules let in and out whatever the tag VirtualNetwork has, and that has peered networks and the prefixes of
+    routes too: learn.microsoft.com/azure/virtual-network/service-tags-overview. Openings need no way, each reader has
+    private endpoints of its own.
+    """
+    if deployment.settings.network.hub is None:
+        return
+    for n, (other, addresses) in enumerate(deployment.other_ranges.items(), start=1):
+        priority = LAST_PRIORITY - 10 * n
+        yield _rule(f"deny-{other}-inbound", "Inbound", "Deny", priority, source=addresses)
+        yield _rule(f"deny-{other}-outbound", "Outbound", "Deny", priority, target=addresses)
 
 
 def _group(stack: Stack, label: str, deployment: Deployment, tagged: Mapping[str, Any]) -> Resource:

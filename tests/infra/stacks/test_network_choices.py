@@ -48,6 +48,29 @@ def test_a_network_in_an_existing_company_uses_its_hub_firewall_and_zones(folder
     assert "workspace_login" not in endpoints
 
 
+def test_a_hub_forwards_nothing_between_environments(folder: Any, release: Release) -> None:
+    """Both groups deny the ranges of the others, before Azure's own rules let in whatever a peering reaches."""
+    hub = {"network": f"{HUB}/virtualNetworks/hub"}
+    alone = of_type(platform(folder, release), "azurerm_network_security_rule")
+    assert not [name for name in alone if "_dev_" in name or "_staging_" in name]
+    rules = of_type(platform(folder, release, hub=hub), "azurerm_network_security_rule")
+    for group in ("clusters", "agents"):
+        for other, addresses in (("dev", "10.40.0.0/20"), ("staging", "10.41.0.0/20")):
+            inbound, outbound = (rules[f"{group}_deny_{other}_{way}"].arguments for way in ("inbound", "outbound"))
+            assert (inbound["access"], inbound["source_address_prefix"], inbound["protocol"]) == (
+                "Deny",
+                addresses,
+                "*",
+            )
+            assert (outbound["access"], outbound["destination_address_prefix"]) == ("Deny", addresses)
+            assert inbound["destination_port_range"] == outbound["destination_port_range"] == "*"
+        mine = [rule.arguments for name, rule in rules.items() if name.startswith(group)]
+        for way in ("Inbound", "Outbound"):
+            numbers = [rule["priority"] for rule in mine if rule["direction"] == way]
+            assert len(numbers) == len(set(numbers))
+            assert max(numbers) < 4096
+
+
 @pytest.mark.parametrize(("egress", "denied"), [("restricted", True), ("open", False)])
 def test_clusters_leave_as_freely_as_serverless_compute(
     egress: str, denied: bool, folder: Any, release: Release
