@@ -21,6 +21,7 @@ def reach_findings(estate: Estate, ceilings: Ceilings, contexts: Mapping[str, Ru
     """Yield resource and message of every way over a network that nothing declares, and of every missing door."""
     yield from _rules(estate, ceilings)
     yield from _doors(estate)
+    yield from _apart(estate)
     yield from _endpoints(estate, contexts)
     yield from _ranges(estate)
 
@@ -55,19 +56,37 @@ def _doors(estate: Estate) -> Found:
         firewall = stated.network.hub is not None and stated.network.hub.egress_firewall is not None
         closed_out = group.name != "clusters" or (stated.network.egress is Egress.RESTRICTED and not firewall)
         for direction in ("Inbound", *(("Outbound",) if closed_out else ())):
-            if not any(_denies(estate, rule, group, direction) for rule in estate.of(RULE)):
+            if not any(_denies(estate, rule, group, direction, "Internet") for rule in estate.of(RULE)):
                 yield (
                     group.where,
                     f"does not deny the whole internet {direction.lower()}; state that rule, after those that allow.",
                 )
 
 
-def _denies(estate: Estate, rule: GraphResource, group: GraphResource, direction: str) -> bool:
+def _apart(estate: Estate) -> Found:
+    """Yield security groups of a network with a hub that do not deny the ranges of other environments, in or out."""
+    environments = estate.settings.environments
+    for group in estate.of(GROUP):
+        stated = environments.get(group.environment)
+        if stated is None or stated.network.hub is None:
+            continue
+        for other, its in environments.items():
+            for direction in ("Inbound", "Outbound") if other != group.environment else ():
+                whole = its.network.address_space
+                if not any(_denies(estate, rule, group, direction, whole) for rule in estate.of(RULE)):
+                    yield (
+                        group.where,
+                        f"does not deny {whole} of {other} {direction.lower()}, which the hub could forward; state that rule.",
+                    )
+
+
+def _denies(estate: Estate, rule: GraphResource, group: GraphResource, direction: str, whom: str) -> bool:
+    """Return whether a rule of a group denies everything to or from a tag or range."""
     side = ("source", "destination") if direction == "Inbound" else ("destination", "source")
     return (
         estate.origin(rule.stack, rule.get("network_security_group_name")) == group
         and (rule.get("access"), rule.get("direction"), rule.get("protocol")) == ("Deny", direction, "*")
-        and rule.get(f"{side[0]}_address_prefix") in ("Internet", "*")
+        and rule.get(f"{side[0]}_address_prefix") in (whom, "*")
         and rule.get(f"{side[1]}_address_prefix") == "*"
         and _ports(rule) == {"*"}
     )

@@ -9,6 +9,8 @@ import pytest
 from infra.config.checks import load_settings
 from infra.config.network import DNS_ZONES
 from infra.constructs.release import Release
+from infra.graph.declared import as_synthesized
+from infra.graph.proof import prove
 from infra.stacks.estate import stacks
 from infra.synthesis.stack import Resource, Stack
 from pipelines.declarations.registry import use_cases
@@ -69,6 +71,33 @@ def test_a_hub_forwards_nothing_between_environments(folder: Any, release: Relea
             numbers = [rule["priority"] for rule in mine if rule["direction"] == way]
             assert len(numbers) == len(set(numbers))
             assert max(numbers) < 4096
+
+
+def test_a_group_that_lets_another_environment_through_a_hub_is_a_finding(folder: Any, release: Release) -> None:
+    """With its range and the direction; what denies it otherwise is no replacement."""
+    folder.change("prod", ("network", "hub"), {"network": f"{HUB}/virtualNetworks/hub"})
+    settings = load_settings(folder.path)
+    synthesized = as_synthesized(stacks(settings, use_cases(), release))
+
+    def told() -> list[tuple[str, str]]:
+        found = prove(synthesized, settings, use_cases())
+        return [(one.resource, one.message) for one in found if "the hub could forward" in one.message]
+
+    assert told() == []
+    rules: Any = synthesized["prod-platform"].content["resource"]["azurerm_network_security_rule"]
+    rules["clusters_deny_dev_inbound"]["access"] = "Allow"
+    del rules["agents_deny_staging_outbound"]
+    groups = "prod-platform/azurerm_network_security_group."
+    assert told() == [
+        (
+            f"{groups}agents",
+            "does not deny 10.41.0.0/20 of staging outbound, which the hub could forward; state that rule.",
+        ),
+        (
+            f"{groups}clusters",
+            "does not deny 10.40.0.0/20 of dev inbound, which the hub could forward; state that rule.",
+        ),
+    ]
 
 
 @pytest.mark.parametrize(("egress", "denied"), [("restricted", True), ("open", False)])
