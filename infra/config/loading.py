@@ -256,10 +256,9 @@ def _explain(details: ErrorDetails, file: SettingsFile, model: type[BaseModel]) 
         return file.mistake(place, value, near_miss(str(value), allowed))
     if kind == "string_pattern_mismatch":
         return file.mistake(place, value, f"must match {context['pattern']}")
-    if kind == "value_error":
-        shown = value if isinstance(value, str | int | float) else None
-        return file.mistake(place, shown, str(context.get("error", details["msg"])))
     shown = value if isinstance(value, str | int | float | bool | dt.date) else None
+    if kind == "value_error":
+        return file.mistake(place, shown, str(context.get("error", details["msg"])))
     if kind in _KINDS:
         what, hint = _KINDS[kind]
         return file.mistake(place, shown and str(shown), f"{what}, and is empty" if value is None else f"{what}{hint}")

@@ -126,7 +126,9 @@ def data_losses(plans: Mapping[str, Mapping[str, Any]]) -> tuple[DataLoss, ...]:
         for resource in plan.get("resource_changes", ()):
             action = action_of(resource["change"]["actions"])
             anew = action is Action.CREATE and resource["address"] in gone
-            if not (anew or action in (Action.DESTROY, Action.REPLACE)) or not holds_data(str(resource.get("type"))):
+            if action is None or not (anew or action in (Action.DESTROY, Action.REPLACE)):
+                continue
+            if not holds_data(str(resource.get("type"))):
                 continue
             tainted = resource.get("action_reason") == TAINTED
             found.append(DataLoss(stack=stack, address=resource["address"], action=action, tainted=tainted, gone=anew))
