@@ -21,6 +21,9 @@ PAGE = 100
 PREVIEWS = ("distributedtask", "pipelines/checks", "pipelines/pipelinePermissions")
 """Resources that this version of the API has in preview only; a request without the flag is refused."""
 
+GENERAL_SETTINGS = "build/generalsettings"
+"""What all pipelines of a project keep to: https://learn.microsoft.com/en-us/rest/api/azure/devops/build/general-settings."""
+
 Json = Mapping[str, Any]
 
 
@@ -48,6 +51,8 @@ class ActualState:
         Approvals, locks and branch controls by ``endpoint/<id>``, ``environment/<id>`` and ``queue/<id>``.
     authorised
         The pipelines that may use a resource, by the same keys.
+    settings
+        The general settings of the project's pipelines.
     policies
         Branch policies of the repository.
     approvers
@@ -69,6 +74,7 @@ class ActualState:
     elastic: Mapping[int, Json] = field(default_factory=dict)
     checks: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     authorised: Mapping[str, PipelineAccess] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
     policies: Sequence[Json] = ()
     approvers: str = ""
     build_identity: str = ""
@@ -125,6 +131,7 @@ def read_actual_state(desired: DesiredState, az: Az) -> ActualState:
         elastic={int(p["poolId"]): p for p in _values(az, address(desired.url, "distributedtask/elasticpools"))},
         checks={key: _checks(az, base, key) for key in keys},
         authorised={key: _authorised(az, base, key) for key in keys},
+        settings=_get(az, address(base, GENERAL_SETTINGS)),
         policies=[p for p in _values(az, address(base, "policy/configurations")) if not p.get("isDeleted")],
         approvers=str(approvers.get("id", "")),
         build_identity=str(identity.get("descriptor", "")),

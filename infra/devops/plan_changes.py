@@ -12,9 +12,17 @@ from infra.config.pipeline_names import (
     served_in,
     working_in,
 )  # fmt: skip
-from infra.devops.actual_state import GIT_NAMESPACE, ActualState, Json, PipelineAccess, address, project_url
+from infra.devops.actual_state import (
+    GIT_NAMESPACE,
+    ActualState,
+    Json,
+    PipelineAccess,
+    address,
+    project_url,
+)
 from infra.devops.desired_state import DesiredState, ServiceConnection, Stage
 from infra.devops.identity_steps import identity_steps, token_of
+from infra.devops.pipeline_settings import restrained
 from infra.devops.resource_checks import THINGS, approval, branch_control, lock, plan_check, required_template
 from infra.devops.step import SetupStep, rest, satisfies
 
@@ -45,6 +53,7 @@ def plan_changes(actual: ActualState, desired: DesiredState) -> tuple[SetupStep,
         *_environments(actual, desired),
         *_agents(actual, desired),
         *_pipelines(actual, desired),
+        *restrained(actual, desired),
         *_use(actual, desired),
         *_policies(actual, desired),
         *_rights(actual, desired),
@@ -233,6 +242,8 @@ def _policies(actual: ActualState, desired: DesiredState) -> Iterator[SetupStep]
     }  # fmt: skip
     reviewers = {
         "minimumApproverCount": 1, "creatorVoteCounts": False, "allowDownvotes": False, "resetOnSourcePush": True,
+        # Else one person pushes to the branch of somebody else's pull request, and approves it.
+        "blockLastPusherVote": True,
     }  # fmt: skip
     for what, kind, settings, waits_for in (
         ("one reviewer who is not the author", REVIEWERS_POLICY, reviewers, ""),

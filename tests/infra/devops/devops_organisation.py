@@ -13,7 +13,7 @@ VERSIONS: Mapping[str, str] = {
     "projects": "7.1", "git/repositories": "7.1", "pipelines": "7.1", "identities": "7.1", "accesscontrollists": "7.1",
     "accesscontrolentries": "7.1", "policy/configurations": "7.1", "serviceendpoint/endpoints": "7.1",
     "distributedtask/environments": "7.1-preview.1", "distributedtask/queues": "7.1-preview.1", "distributedtask/elasticpools": "7.1-preview.1", "pipelines/pipelinePermissions": "7.1-preview.1",
-    "pipelines/checks/configurations": "7.1-preview.1",
+    "pipelines/checks/configurations": "7.1-preview.1", "build/generalsettings": "7.1",
 }  # fmt: skip
 """Resource to the version that the published reference demands; some are in preview only and refuse another."""
 
@@ -49,6 +49,7 @@ class Organisation:
             "distributedtask/elasticpools": [],
         }  # fmt: skip
         self.identities = {desired.build_identity: ("b1", BUILD_IDENTITY), desired.approvers: ("g1", "vssgp.g1")}
+        self.settings = {"enforceJobAuthScope": True, "enforceSettableVar": False, "buildsEnabledForForks": False}
         self.authorised: dict[str, list[dict[str, Any]]] = {}
         self.open_to_all: set[str] = set()
         self.allowed: dict[str, int] = {}
@@ -157,6 +158,8 @@ class Organisation:
                     if called.rpartition("\\")[2].startswith(query["filterValue"])
                 ]
             }
+        if path == "build/generalsettings":
+            return self.settings
         if path.startswith("accesscontrollists/"):
             allow, deny = self.allowed.get(query["token"], 0), self.denied.get(query["token"], 0)
             held = {query["descriptors"]: {"descriptor": query["descriptors"], "allow": allow, "deny": deny}}
@@ -185,6 +188,8 @@ class Organisation:
             self.authorised[key] = [p for p in body["pipelines"] if p["authorized"]]
             if not body.get("allPipelines", {}).get("authorized", key in self.open_to_all):
                 self.open_to_all.discard(key)
+        elif path == "build/generalsettings":
+            self.settings |= body
         elif path.startswith("accesscontrolentries/"):
             (entry,), token = body["accessControlEntries"], body["token"]
             before = (self.allowed.get(token, 0), self.denied.get(token, 0)) if body["merge"] else (0, 0)

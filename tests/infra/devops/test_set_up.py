@@ -1,6 +1,7 @@
 """The set-up of Azure DevOps reads the actual state, changes what differs, and changes nothing the second time."""
 
 import copy
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from infra.config.loading import Settings
 from infra.config.pipeline_names import CONNECTIONS, DEPLOYED_BY, PIPELINES, place
 from infra.devops.actual_state import address, project_url, read_actual_state
 from infra.devops.desired_state import DesiredState, desired_state
+from infra.devops.pipeline_settings import RESTRAINED
 from infra.devops.plan_changes import BUILD_POLICY, COMMENTS_POLICY, REVIEWERS_POLICY, plan_changes
 from infra.devops.step import rest
 from infra.permissions.azure_roles import ASSIGNS, DATA, DEFINITIONS
@@ -91,6 +93,7 @@ def test_no_step_makes_or_names_a_secret(organisation: Organisation, desired: De
     schemes = {c["authorization"]["scheme"] for c in organisation.stored["serviceendpoint/endpoints"]}
     assert schemes == {"WorkloadIdentityFederation"}
     written = " ".join(" ".join(words) for words in organisation.written).lower()
+    written = written.replace("enforcenoaccesstosecretsfromforks", "")  # a setting that takes them away
     assert not re.search(r"password|secret|serviceprincipalkey|\bpat\b|personal access", written)
 
 
@@ -295,6 +298,29 @@ def test_a_policy_that_asks_more_or_holds_elsewhere_too_keeps_that(
     assert reviewers["settings"]["creatorVoteCounts"] is False
     assert reviewers["settings"]["minimumApproverCount"] == 2
     assert reviewers["settings"]["scope"] == [MAIN, RELEASES]
+
+
+def test_who_pushes_last_to_a_pull_request_does_not_approve_it(
+    organisation: Organisation, desired: DesiredState
+) -> None:
+    """One person would push to the branch of somebody else's pull request, and approve what they pushed."""
+    set_up(desired, organisation)
+    (reviewers,) = [p for p in organisation.stored["policy/configurations"] if p["type"]["id"] == REVIEWERS_POLICY]
+    assert reviewers["settings"]["blockLastPusherVote"] is True
+    reviewers["settings"]["blockLastPusherVote"] = False
+    assert left(organisation) == ["ask for one reviewer who is not the author before a change reaches main"]
+
+
+def test_runs_are_kept_to_what_their_pipelines_state(organisation: Organisation, desired: DesiredState) -> None:
+    """A variable that is added when a run is started would be in the environment of steps that sign in; other settings stay."""
+    set_up(desired, organisation)
+    assert organisation.settings == {**dict.fromkeys(RESTRAINED, True), "buildsEnabledForForks": False}
+    organisation.settings["enforceSettableVar"] = False
+    assert left(organisation) == ["keep the runs of lakehouse to what their pipelines state"]
+    organisation.written.clear()
+    assert set_up(desired, organisation) == 0
+    (words,) = organisation.written
+    assert json.loads(words[words.index("--body") + 1]) == {"enforceSettableVar": True}
 
 
 def test_a_connection_with_another_subject_asks_for_it_in_the_settings(
