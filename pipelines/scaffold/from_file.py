@@ -68,7 +68,7 @@ def template_values(proposal: Proposal) -> dict[str, Any]:
         "key": key, "time": proposal.time.name, "known_at": known.name if known else "",
         "label": label, "reported": known.name if known and proposal.without_outcome is not None else label,
         "positive": _literal(proposal.positive),
-        "entity": entity.name if entity else "", "has_mean": _has_mean(proposal),
+        "entity": entity.name if entity else "", "entity_kind": "FIXED" if proposal.fixed else "SAMPLED", "has_mean": _has_mean(proposal),
         "request_columns": [key, *request], "outcome_columns": [key, *([] if known else ["reported_at"]), *outcome],
         "request_lines": [_key_line(proposal), *(_line(own[name], proposal) for name in request)],
         "outcome_lines": [_key_line(proposal), *_known_line(proposal), *(_line(own[name], proposal) for name in outcome)],
@@ -133,7 +133,9 @@ def _key_line(proposal: Proposal) -> ColumnLine:
         )
     (column,) = proposal.key
     kind = "" if column.kind.type == "string" else f", delivered as {column.family}"
-    comment = f"# {column.distinct:,} different values, none twice{kind}; the key of a request is a string."
+    again = proposal.file.rows.num_rows - column.distinct
+    twice = f"in {again:,} rows one that was there before" if again else "none twice"
+    comment = f"# {column.distinct:,} different values, {twice}{kind}; the key of a request is a string."
     return ColumnLine(comment=comment, code=f"key({quoted(column.name)})")
 
 
