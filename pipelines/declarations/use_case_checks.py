@@ -145,6 +145,9 @@ def _number_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield numbers of days that cannot be."""
     if use_case.label_due_days <= 0:
         yield f"label_due_days is {use_case.label_due_days}; give more than 0."
+    for name, days in (("training_days", use_case.training_days), ("evaluation_days", use_case.evaluation_days)):
+        if days <= 0:
+            yield f"{name} is {days}; give more than 0."
     if use_case.scoring_look_back_days < 0:
         yield f"scoring_look_back_days is {use_case.scoring_look_back_days}; give 0 or more."
     if use_case.history_days < LEAST_HISTORY_DAYS:

@@ -117,7 +117,10 @@ def _name_mistakes(name: str, taken: Sequence[str], target: Path) -> list[str]:
 def _team_mistakes(team: str | None, text: str) -> list[str]:
     if team is None or team in teams(text):
         return []
-    return [unknown(f"team of {TEAMS_FILE}", team, teams(text))]
+    return [
+        f"{unknown(f'team of {TEAMS_FILE}', team, teams(text))} Leave --team out to name it later, or write a new team's entry "
+        "there first, as those that are in it."
+    ]
 
 
 def _example(problem: Problem) -> dict[str, Any]:

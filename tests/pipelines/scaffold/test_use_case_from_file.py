@@ -362,3 +362,14 @@ def test_what_names_a_row_together_with_the_day_is_an_entity(tmp_path: Path) -> 
     values = template_values(found)
     assert (values["entity_kind"], values["slices"]) == ("FIXED", ["store"])
     assert "entities of 'store' are declared as exactly these (FIXED in declaration.py)" in " ".join(found.decide)
+
+
+def test_a_file_of_few_rows_a_day_is_retrained_on_days_that_have_what_the_gate_asks_for(tmp_path: Path) -> None:
+    """On the days of the default every retraining would be refused, and the first champion would stay for ever."""
+    start = dt.date(2023, 1, 1)
+    few = [f"{n},{start + dt.timedelta(days=n // 8)},{n % 7}.5,{n % 5}" for n in range(8 * 400)]
+    values = template_values(proposed(csv_file(tmp_path, "id,at,price,units_sold", *few)))
+    assert values["retrained"].reason == "The gate asks for 1,000 rows, and the file has 8 a day."
+    assert (values["retrained"].training_days, values["retrained"].evaluation_days) == (300, 150)
+    many_a_day = [f"{n},{start + dt.timedelta(days=n // 90)},{n % 7}.5,{n % 5}" for n in range(90 * 60)]
+    assert template_values(proposed(csv_file(tmp_path, "id,at,price,units_sold", *many_a_day)))["retrained"] is None
