@@ -181,7 +181,7 @@ def test_assets_name_what_writes_and_reads_them_on_lines_that_fit(
     assert max(map(len, out.splitlines()[1:])) <= 160
     code, out, _ = call(capsys, "assets", "flight_delay", "--root", str(tmp_path / "unused"))
     assert code == 0
-    assert max(map(len, out.splitlines())) <= 100
+    assert max(map(len, out.splitlines()[1:])) <= 100
     block = out.partition("flight_delay_inference.predictions\n")[2]
     assert block.startswith("  key           request_key, alias\n  version       -\n  written by    scoring.score\n  read by  ")
     assert "monitoring.measure" in block
@@ -222,6 +222,25 @@ def test_an_unknown_job_names_what_is_near_and_how_to_list_the_others(
     assert said in err
     assert "`list` shows all." in err
     assert silent not in err
+
+
+def test_a_value_of_the_wrong_kind_is_refused_in_words_of_this_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """And no option is called near because of its two dashes."""
+    code, _, err = call(capsys, "explain", "flight_delay", "newest", "--key", "a")
+    assert code == 2
+    assert err.startswith("error: invalid value for 'VERSION': give a whole number. See: ")
+    code, _, err = call(capsys, "doctor", "--port", "1")
+    assert code == 2
+    assert "unknown option '--port'. Known: " in err
+
+
+def test_a_features_job_that_has_read_everything_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its 0 rows are not those of the folder or the window that a person named."""
+    words = ("run", "air_time.features", "--root", str(tmp_path), "--param")
+    assert call(capsys, *words, "until=2013-01-03")[0] == 0
+    code, out, _ = call(capsys, *words, "until=2013-01-02")
+    assert code == 0
+    assert "schedule: not read, for all until 2013-01-03 00:00 was delivered already; --param since=" in out
 
 
 def test_a_folder_that_is_no_backup_is_a_mistake_in_the_call(
