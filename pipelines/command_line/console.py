@@ -24,9 +24,7 @@ class Console:
         else:
             print(text)
 
-    def table(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, none: str = ""
-    ) -> None:
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, none: str = "") -> None:
         """Write rows under a head; numbers are set to the right.
 
         Parameters
@@ -38,9 +36,7 @@ class Console:
             self.line(none or f"{title}: none")
             return
         self.line(title, style="bold")
-        numeric = [
-            all(isinstance(row[place], int | float) for row in rows) for place in range(len(columns))
-        ]
+        numeric = [all(isinstance(row[place], int | float) for row in rows) for place in range(len(columns))]
         texts = [[_text(value) for value in row] for row in rows]
         if self._is_terminal:
             self._terminal_table(columns, texts, numeric)

@@ -4,10 +4,10 @@ import functools
 import importlib
 import pkgutil
 
+from ml.spec.near_miss import nearest
 from pipelines.declarations.asset import Table
 from pipelines.declarations.branch import branched, original_of
 from pipelines.declarations.job import Job
-from ml.spec.near_miss import nearest
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.declarations.shared_features import sharing_mistakes
 from pipelines.declarations.use_case import UseCase
@@ -103,7 +103,9 @@ def _unknown_job(name: str, short: str) -> str:
     meant = f"{near}.{short}" if near and short in declared[near] else near
     hint = f": did you mean {meant!r}? Use" if meant else ". Use"
     address = f"{name}.{short}" if short else name
-    return f"unknown job {address!r}{hint} cases are {', '.join(declared)}; a job is USE_CASE.JOB, and `list` shows all."
+    return (
+        f"unknown job {address!r}{hint} cases are {', '.join(declared)}; a job is USE_CASE.JOB, and `list` shows all."
+    )
 
 
 def tables() -> tuple[Table, ...]:

@@ -117,9 +117,9 @@ def _name_mistakes(name: str, taken: Sequence[str], target: Path) -> list[str]:
 def _team_mistakes(team: str | None, text: str) -> list[str]:
     if team is None or team in teams(text):
         return []
+    known = unknown(f"team of {TEAMS_FILE}", team, teams(text))
     return [
-        f"{unknown(f'team of {TEAMS_FILE}', team, teams(text))} Leave --team out to name it later, or write a new team's entry "
-        "there first, as those that are in it."
+        f"{known} A new team is an entry there, made like the others (docs/platform.md); without --team it is named later."
     ]
 
 

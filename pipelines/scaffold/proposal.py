@@ -205,9 +205,7 @@ def _labels(label: FileColumn, positive: str | float | None, classes: Sequence[s
     return pd.Series(found.to_pylist(), dtype="float64")
 
 
-def _inputs(
-    columns: Sequence[FileColumn], labels: "pd.Series[float]", *, named: FileColumn | None
-) -> ProposedInputs:
+def _inputs(columns: Sequence[FileColumn], labels: "pd.Series[float]", *, named: FileColumn | None) -> ProposedInputs:
     """Return the columns that reach the estimator; the others with the reason why they do not.
 
     Parameters

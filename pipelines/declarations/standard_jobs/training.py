@@ -26,7 +26,11 @@ def training_job(use_case: "UseCase") -> Job:
         entry="pipelines.tasks.versions.training:assemble",
         description="join labels with what was known at prediction time, split by time",
         parameters=(
-            UNTIL, declared_days(TRAINING_DAYS, use_case), declared_days(EVALUATION_DAYS, use_case), SAMPLE, SEED,
+            UNTIL,
+            declared_days(TRAINING_DAYS, use_case),
+            declared_days(EVALUATION_DAYS, use_case),
+            SAMPLE,
+            SEED,
         ),
         reads=(use_case.spine.table, *use_case.feature_tables, use_case.labels.table),
         writes=(training_set,),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pipelines.declarations.asset import Column, Table
 from pipelines.declarations.shared_features import SharedTable
 
-
 LOOKBACK = "24 * 28"
 """Of the lookup that is printed: four weeks, to be changed by the reader."""
 

@@ -178,9 +178,7 @@ def _in_hindsight(context: Context, scorer: ScoringVersion, begin: dt.datetime |
     )
 
 
-def _require_requests(
-    context: Context, scorer: ScoringVersion, begin: dt.datetime | None, end: dt.datetime
-) -> None:
+def _require_requests(context: Context, scorer: ScoringVersion, begin: dt.datetime | None, end: dt.datetime) -> None:
     """Raise if a window that a person named has no request; one whose requests all have predictions is done."""
     if requests(context, begin, end).limit(1).count():
         return

@@ -183,7 +183,9 @@ def test_assets_name_what_writes_and_reads_them_on_lines_that_fit(
     assert code == 0
     assert max(map(len, out.splitlines()[1:])) <= 100
     block = out.partition("flight_delay_inference.predictions\n")[2]
-    assert block.startswith("  key           request_key, alias\n  version       -\n  written by    scoring.score\n  read by  ")
+    assert block.startswith(
+        "  key           request_key, alias\n  version       -\n  written by    scoring.score\n  read by  "
+    )
     assert "monitoring.measure" in block
 
 

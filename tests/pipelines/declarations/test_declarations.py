@@ -299,7 +299,10 @@ def test_days_that_a_use_case_declares_are_those_of_its_scheduled_trainings() ->
     """A retraining gives no dates of its own, so they are the defaults of the jobs; others keep the usual ones."""
     air_time = registry.use_case("air_time")
     own = dataclasses.replace(air_time, training_days=300, evaluation_days=150)
-    for found, days in ((own, {"training_days": "300", "evaluation_days": "150"}), (air_time, {"training_days": "120"})):
+    for found, days in (
+        (own, {"training_days": "300", "evaluation_days": "150"}),
+        (air_time, {"training_days": "120"}),
+    ):
         given = {parameter.name: parameter.default for parameter in found.job("training").parameters}
         assert given | days == given
     assert {one.name: one.default for one in own.job("delivery").parameters}["evaluation_days"] == "150"

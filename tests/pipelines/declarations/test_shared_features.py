@@ -271,7 +271,9 @@ def test_the_guide_shares_and_reads_as_it_says() -> None:
         shared = names["SHARED_DEPOT_FEATURES"]
         owner = replace(parcels, features=(shared,), lookups=(replace(lookup, table=shared.table),))
         other = renamed(parcels, "returns_of_parcels")
-        reader = replace(other, features=(), lookups=(names["DEPOTS_LOOKUP"],), shared_features=names["SHARED_FEATURES"])
+        reader = replace(
+            other, features=(), lookups=(names["DEPOTS_LOOKUP"],), shared_features=names["SHARED_FEATURES"]
+        )
         assert owner.schemas["parcels_shared_depots"] is Layer.SHARED
         assert sharing_mistakes((owner, reader)) == []
         assert [one.name for one in catalogue((owner, reader))[0].readers] == ["returns_of_parcels"]

@@ -149,7 +149,9 @@ def test_a_month_that_was_scored_in_hindsight_alone_says_so(context: Context, sa
     assert "2013-01: no prediction to measure" in said
     retraining.decide(context, since=None, until=FEBRUARY)
     (finding,) = [line for line in said if line.startswith("finding of ")]
-    assert finding.startswith("finding of 2013-01: no predictions were made in the window: its 1 were made in hindsight")
+    assert finding.startswith(
+        "finding of 2013-01: no predictions were made in the window: its 1 were made in hindsight"
+    )
 
 
 def test_what_a_version_has_seen_ends_after_its_last_trained_or_evaluated_row(champion: ModelVersion) -> None:
