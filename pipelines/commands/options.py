@@ -68,6 +68,10 @@ OptionalUseCase = Annotated[
 VersionNumber = Annotated[
     int, typer.Argument(metavar="VERSION", min=1, help="Number of the version; `status` shows them.")
 ]
+Location = Annotated[
+    str | None,
+    typer.Option("--location", metavar="FOLDER", help="Folder of the source files. Default: where the readers look."),
+]
 OutputFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File to write.")]
 
 
