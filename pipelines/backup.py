@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ml.spec.errors import LakehouseError
+from ml.spec.errors import LakehouseError, RequestError
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.registry import jobs
 from pipelines.execution.locks import hold
@@ -89,6 +89,8 @@ def restore(backup: Path, root: Path) -> Copied:
 
     Raises
     ------
+    RequestError
+        If the folder is no backup.
     BackupError
         If the backup is damaged, was made of another root, or the root is not empty.
     """
@@ -157,7 +159,8 @@ def _manifest(backup: Path) -> dict[str, Any]:
         if found["format"] == FORMAT and {"root", "files"} <= found.keys():
             return found
     except FileNotFoundError:
-        raise BackupError(f"{backup} has no {MANIFEST}, so it is no backup: name the folder of one.") from None
+        what = f"{backup} has no {MANIFEST}" if backup.is_dir() else f"there is no folder {backup}"
+        raise RequestError(f"{what}, so it is no backup: name the folder that `backup --to FOLDER` made.") from None
     except (ValueError, KeyError, TypeError):
         pass
     raise BackupError(f"{backup / MANIFEST} is not the manifest of a backup of format {FORMAT}: use another backup.")

@@ -6,6 +6,7 @@ Examples
   python -m infra access --what prod.air_time_bronze
 """
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -118,6 +119,15 @@ def _object(graph: Graph, what: str) -> str:
     found = found or [node for node in objects if node.words == f"{catalog}'s schema {rest.partition('.')[0]}"]
     found = found or [node for node in objects if node.words.endswith(f" {what}")]
     if len(found) != 1:
-        shown = ", ".join(sorted(node.id for node in found)) or did_you_mean(what, [node.id for node in objects])
+        addresses = sorted(node.id for node in objects if re.match(r"[a-z-]+/[a-z_]+\.", node.id))
+        schemas = [node.words.replace("'s schema ", ".") for node in objects if "'s schema " in node.words]
+        named = [*addresses, *schemas]
+        shown = (
+            ", ".join(sorted(node.id for node in found))
+            or (
+                f"{did_you_mean(what, named)} Give a schema with its catalog, or an address that `synth` writes, such as "
+                f"{addresses[-1]}."
+            ).lstrip()
+        )
         raise RequestError(f"--what {what}: {len(found) or 'no'} objects have that name. {shown}".rstrip())
     return found[0].id

@@ -107,7 +107,9 @@ def _use_cases_have_their_team(files: Files, declared: Sequence[UseCase]) -> Ite
         if use_case.name not in listed:
             known = [str(teams.get("teams", index, "name")) for index, _team in teams.items("teams")]
             problem = f"use case {use_case.name!r} is listed nowhere; add it to use_cases of team {use_case.team!r}"
-            yield teams.mistake(("teams",), None, f"{problem}. {near_miss(use_case.team, known)}")
+            # There may be no such team: then its name may be the mistake.
+            meant = "" if use_case.team in known else f". There is no such team: {near_miss(use_case.team, known)}"
+            yield teams.mistake(("teams",), None, f"{problem}{meant}")
 
 
 def _retired_use_cases_are_gone(files: Files, declared: Sequence[UseCase]) -> Iterator[Mistake]:

@@ -39,6 +39,7 @@ def window_findings(
     previous: Sequence[Finding] = (),
     unscored: int = 0,
     requests: int | None = None,
+    in_hindsight: int = 0,
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -62,8 +63,11 @@ def window_findings(
         Requests of the window that have no prediction and that scoring no longer looks for by itself.
     requests
         Requests that fell due in the window; None if they were not counted.
+    in_hindsight
+        Predictions of the window whose version was trained or evaluated on their requests: they measure nothing.
     """
-    found = _volume_findings(window, measurements, policy, until, requests) + _unscored_findings(window, unscored)
+    why = _why_no_predictions(requests, in_hindsight)
+    found = _volume_findings(window, measurements, policy, until, why) + _unscored_findings(window, unscored)
     found += _late_findings(window, measurements, policy)
     if window.end <= until:
         found += _metric_findings(window, measurements, evaluated, policy)
@@ -126,7 +130,7 @@ def _volume_findings(
     measurements: Sequence[Measurement],
     policy: MonitoringPolicy,
     until: datetime,
-    requests: int | None,
+    why_none: str,
 ) -> list[Finding]:
     overall = {m.model_version: m for m in measurements if m.slice_key == ALL_ROWS}
     predictions = sum(m.predictions for m in overall.values())
@@ -140,12 +144,7 @@ def _volume_findings(
                 statistic="predictions",
                 value=0.0,
                 threshold=1.0,
-                message="no predictions were made in the window: "
-                + (
-                    "no request fell due in it, so there was nothing to score; check the source of the requests."
-                    if requests == 0
-                    else "check the scoring job."
-                ),
+                message=f"no predictions were made in the window: {why_none}",
             )
         ]
     missing = sum(m.missing_labels for m in overall.values())
@@ -162,6 +161,17 @@ def _volume_findings(
             f"without an outcome; {policy.missing_labels:.1%} are tolerated.",
         )
     ]
+
+
+def _why_no_predictions(requests: int | None, in_hindsight: int) -> str:
+    if in_hindsight:
+        return (
+            f"its {in_hindsight:,} were made in hindsight, for requests that the version was trained or evaluated on, and "
+            "measure nothing; what is scored after the training is measured."
+        )
+    if requests == 0:
+        return "no request fell due in it, so there was nothing to score; check the source of the requests."
+    return "check the scoring job."
 
 
 def _late_findings(window: Window, measurements: Sequence[Measurement], policy: MonitoringPolicy) -> list[Finding]:

@@ -47,6 +47,9 @@ def nearest(got: str, allowed: Iterable[str], *, cutoff: float = 0.6) -> str | N
         How similar two names must be, from 0 to 1, as `difflib.get_close_matches` measures it.
     """
     names = sorted(allowed)
+    if got.startswith("--"):  # of options, what is alike is the words after the two dashes
+        bare = {name.removeprefix("--"): name for name in names}
+        return bare.get(nearest(got.removeprefix("--"), bare, cutoff=cutoff) or "")
     for name in names:
         if min(len(name), len(got)) >= LETTERS and (name.startswith(got) or got.startswith(name)):
             return name

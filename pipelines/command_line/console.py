@@ -24,16 +24,21 @@ class Console:
         else:
             print(text)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Write rows under a head; numbers are set to the right."""
-        self.line(title, style="bold")
-        numeric = [
-            bool(rows) and all(isinstance(row[place], int | float) for row in rows) for place in range(len(columns))
-        ]
-        texts = [[_text(value) for value in row] for row in rows]
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, none: str = "") -> None:
+        """Write rows under a head; numbers are set to the right.
+
+        Parameters
+        ----------
+        none
+            What is written in place of all of it if there is no row; by default that there is none of what the title names.
+        """
         if not rows:
-            self.line("(none)")
-        elif self._is_terminal:
+            self.line(none or f"{title}: none")
+            return
+        self.line(title, style="bold")
+        numeric = [all(isinstance(row[place], int | float) for row in rows) for place in range(len(columns))]
+        texts = [[_text(value) for value in row] for row in rows]
+        if self._is_terminal:
             self._terminal_table(columns, texts, numeric)
         else:
             for line in _plain_table(columns, texts, numeric):

@@ -139,7 +139,10 @@ def explained(mistake: typer.TyperException, program: "Program", given: Sequence
         return unknown("command", found[1], program.commands)
     parameter = getattr(mistake, "param", None)
     values = [value for option, value in itertools.pairwise(given) if option in getattr(parameter, "opts", ())]
-    if values and text.startswith("Invalid value"):
+    # The words of the library that converts values.
+    text = text.replace(": Value error, ", ": ")
+    text = re.sub(r"Input should be a valid integer, unable to parse .*", "give a whole number", text)
+    if values and text.startswith("Invalid value") and repr(values[-1]) not in text:
         text = f"{text}; it is {values[-1]!r}"
     option = getattr(mistake, "option_name", None)
     if option is not None and context is not None:

@@ -13,7 +13,7 @@ import typer
 
 from ml.spec.errors import RequestError
 from pipelines.command_line.console import Console
-from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, opened
+from pipelines.commands.options import EngineName, EnvironmentName, Location, Root, UseCaseName, opened
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.run import Requested, run_deployed, run_here
 from pipelines.declarations.job import RunJobTask
@@ -32,9 +32,7 @@ def run(
     as_of: Annotated[
         str | None, typer.Option("--as-of", metavar="INSTANT", help="Measure again as known then. Default: now.")
     ] = None,
-    location: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Folder of the source files. Default: where the readers look.")
-    ] = None,
+    location: Location = None,
     env: EnvironmentName = "dev",
     engine: EngineName = None,
     root: Root = None,

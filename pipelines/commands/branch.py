@@ -45,5 +45,9 @@ def run(
             return 0
         rows = [(one.name, len([t for t in one.tables if lakehouse.tables.exists(t)]),
                  lakehouse.models.latest(one.model)) for one in found]  # fmt: skip
-    console.table(f"branches in {env}", ("branch", "tables", "model versions"), rows)
+    console.table(
+        f"branches in {env}", ("branch", "tables", "model versions"), rows,
+        none=f"no branch in {env}: the first run of a job USE_CASE_branch_NAME.JOB makes one, for example "
+        f"{use_cases()[0].name}_branch_new_gate.features.",
+    )  # fmt: skip
     return 0

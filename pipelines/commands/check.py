@@ -12,6 +12,7 @@ Examples
   python -m pipelines check air_time --noise
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -20,7 +21,7 @@ from ml.spec.errors import DeclarationError
 from pipelines.command_line.console import Console
 from pipelines.commands.options import OneUseCase
 from pipelines.declarations.registry import declared
-from pipelines.declarations.shared_features import sharing_mistakes
+from pipelines.declarations.shared_features import owners_of, sharing_mistakes
 from pipelines.declarations.use_case import UseCase
 
 NOISE_SEED = 1
@@ -44,13 +45,24 @@ def run(
     if not mistakes:
         everyone, unread = (sound, []) if use_case is None else declared()
         # Of the others only what concerns this one: whose table it reads, and who reads its tables.
-        mistakes = [] if unread else sharing_mistakes(everyone, about=use_case)
+        mistakes = _of_owners(sound, unread) if unread else sharing_mistakes(everyone, about=use_case)
     if mistakes:
         raise DeclarationError("\n".join(mistakes))
     for one in sound:
         console.line(f"{one.name}: {_looked_at(one)}; no mistake")
     held = [_holds_on_noise(one, console) for one in sound] if noise else []
     return 0 if all(held) else 1
+
+
+def _of_owners(readers: Sequence[UseCase], unread: Sequence[str]) -> list[str]:
+    """Return a sentence for each owner of a table that is read whose own declaration cannot be: nothing can be said of the table."""
+    return [
+        f"use case {one.name}: it reads shared features of {owner}, whose own declaration is wrong: {mistake}"
+        for one in readers
+        for owner in owners_of(one)
+        for mistake in unread
+        if f"/{owner}/" in mistake
+    ]
 
 
 def _holds_on_noise(use_case: UseCase, console: Console) -> bool:

@@ -42,14 +42,14 @@ def run(
         from pipelines.doctor.repair import repair as repair_all
 
         found = examine(lakehouse, folder)
-        _show(f"{env}: what was left behind", found, console)
+        _show(f"{env}: what was left behind", found, console, none=f"{env}: nothing was left behind")
         if not repair or not found:
             return 1 if found else 0
         left = repair_all(lakehouse, folder, say=console.line)
-        _show(f"{env}: what is left", left, console)
+        _show(f"{env}: what is left", left, console, none=f"{env}: nothing is left")
         return 1 if left else 0
 
 
-def _show(title: str, found: "tuple[Residue, ...]", console: Console) -> None:
+def _show(title: str, found: "tuple[Residue, ...]", console: Console, *, none: str) -> None:
     rows = [(residue.kind.value, residue.where, residue.what, residue.remedy) for residue in found]
-    console.table(title, ("kind", "where", "what", "repair"), rows)
+    console.table(title, ("kind", "where", "what", "repair"), rows, none=none)

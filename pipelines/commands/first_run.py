@@ -6,6 +6,7 @@ Where a model is delivered instead of trained, its delivery runs. Started again 
 Examples
 --------
   python -m pipelines first-run --env dev --use-case flight_delay
+  python -m pipelines first-run --env dev --use-case returns --location FOLDER
   python -m pipelines first-run --env dev --remote
 """
 
@@ -13,7 +14,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from pipelines.command_line.console import Console
-from pipelines.commands.options import EngineName, EnvironmentName, OptionalUseCase, Root, opened
+from pipelines.commands.options import EngineName, EnvironmentName, Location, OptionalUseCase, Root, opened
 from pipelines.commands.remote.options import (
     Profile,
     RemoteFlag,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 def run(
     env: EnvironmentName = "dev",
     use_case: OptionalUseCase = None,
+    location: Location = None,
     engine: EngineName = None,
     root: Root = None,
     remote: RemoteFlag = False,
@@ -49,13 +51,16 @@ def run(
     chosen = (use_case_named(use_case),) if use_case else owners_first(use_cases())
     if remote:
         return at_workspace(
-            env, profile, console, lambda connected: max(_deployed(connected, one, console) for one in chosen)
+            env,
+            profile,
+            console,
+            lambda connected: max(_deployed(connected, one, console, location or "") for one in chosen),
         )
     with opened(env, engine, root) as lakehouse:
-        return max(_here(lakehouse, one, console) for one in chosen)
+        return max(_here(lakehouse, one, console, location or "") for one in chosen)
 
 
-def _here(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> int:
+def _here(lakehouse: "Lakehouse", use_case: UseCase, console: Console, location: str) -> int:
     from pipelines.commands.run import watcher
     from pipelines.day_one.first_run import Doing, first_run
     from pipelines.execution.jobs import run_and_record
@@ -75,11 +80,11 @@ def _here(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> int:
     doing = Doing(
         run=run_step, champion=champion, count_days=lambda before: count_days(lakehouse, use_case, before=before)
     )
-    checks = first_run(use_case, name, dt.datetime.now(dt.UTC), doing)
+    checks = first_run(use_case, name, dt.datetime.now(dt.UTC), doing, location=location)
     return show_checks(f"first run of {use_case.name} in {name}", checks, console)
 
 
-def _deployed(remote: "Remote", use_case: UseCase, console: Console) -> int:
+def _deployed(remote: "Remote", use_case: UseCase, console: Console, location: str) -> int:
     from pipelines.day_one.first_run import Doing, first_run
     from pipelines.integration.deployed_tables import count_days
     from pipelines.remote.registry import registered
@@ -103,4 +108,5 @@ def _deployed(remote: "Remote", use_case: UseCase, console: Console) -> int:
         run=run_step, champion=champion, count_days=lambda before: count_days(remote, sql, use_case, before=before)
     )
     begun = dt.datetime.fromtimestamp(remote.clock.time(), dt.UTC)
-    return show_checks(f"first run of {use_case.name} in {name}", first_run(use_case, name, begun, doing), console)
+    checks = first_run(use_case, name, begun, doing, location=location)
+    return show_checks(f"first run of {use_case.name} in {name}", checks, console)

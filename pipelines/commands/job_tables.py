@@ -21,6 +21,7 @@ def print_jobs() -> int:
             "",
             ("parameter", "default", "meaning", "read by"),
             [(p.name, p.default or None, p.description, ", ".join(_readers(job, p.name))) for p in job.parameters],
+            none="no parameters",
         )
     return 0
 

@@ -9,10 +9,11 @@ import typer
 
 from ml.spec.errors import RequestError
 from pipelines.declarations.environment import ENVIRONMENTS, environment
-from pipelines.declarations.registry import jobs, use_cases
+from pipelines.declarations.registry import jobs, use_case, use_cases
 from pipelines.lakehouse.engines.choice import ENGINES, LOCAL
 
 if TYPE_CHECKING:
+    from pipelines.declarations.use_case import UseCase
     from pipelines.lakehouse.lakehouse import Lakehouse
 
 ENGINE = "embedded"
@@ -67,7 +68,22 @@ OptionalUseCase = Annotated[
 VersionNumber = Annotated[
     int, typer.Argument(metavar="VERSION", min=1, help="Number of the version; `status` shows them.")
 ]
+Location = Annotated[
+    str | None,
+    typer.Option("--location", metavar="FOLDER", help="Folder of the source files. Default: where the readers look."),
+]
 OutputFile = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="File to write.")]
+
+
+def named_or_all(name: str | None) -> "tuple[UseCase, ...]":
+    """Return the use case of a name, or the branch of one; without a name every use case.
+
+    Raises
+    ------
+    DeclarationError
+        If there is none, with the nearest name.
+    """
+    return use_cases() if name is None else (use_case(name),)
 
 
 def parameters_of(texts: Sequence[str] | None, *, allow_empty: bool = False) -> dict[str, str]:

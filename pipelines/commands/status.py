@@ -5,16 +5,16 @@ With --remote as it is deployed.
 Examples
 --------
   python -m pipelines status --env prod --root demo
+  python -m pipelines status flight_delay --env prod --root demo
   python -m pipelines status --env prod --remote
 """
 
 from typing import TYPE_CHECKING, Any
 
 from pipelines.command_line.console import Console
-from pipelines.commands.options import EngineName, EnvironmentName, Root, opened
+from pipelines.commands.options import EngineName, EnvironmentName, OneUseCase, Root, named_or_all, opened
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.remote.status import show_remote_status
-from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.locks import alive_in
 from pipelines.execution.windows import finding_label, window_label
@@ -29,6 +29,7 @@ SHOWN_ESTIMATES = 8
 
 
 def run(
+    use_case: OneUseCase = None,
     env: EnvironmentName = "dev",
     engine: EngineName = None,
     root: Root = None,
@@ -38,16 +39,17 @@ def run(
     """Print what the tables and the registry of an environment record."""
     console = Console()
     refuse_contradictions(remote=remote, profile=profile, engine=engine, root=root)
+    shown = named_or_all(use_case)
     if remote:
-        return at_workspace(env, profile, console, lambda connected: show_remote_status(connected, console))
+        return at_workspace(env, profile, console, lambda connected: show_remote_status(connected, console, shown))
     with opened(env, engine, root, must_exist=True) as lakehouse:
-        for use_case in use_cases():
-            console.line(f"{use_case.name} in {env}: {use_case.description}", style="bold")
-            console.line(f"what to look at: {_cause(lakehouse, use_case)}")
-            _show_model(lakehouse, use_case, console)
-            _show_quality(lakehouse, use_case, console)
-            _show_runs(lakehouse, use_case, console)
-            _show_findings(lakehouse, use_case, console)
+        for one in shown:
+            console.line(f"{one.name} in {env}: {one.description}", style="bold")
+            console.line(f"what to look at: {_cause(lakehouse, one)}")
+            if not _last_runs(lakehouse, one) and not lakehouse.models.versions(one.model):
+                continue  # nothing more is known of it
+            for show in (_show_model, _show_quality, _show_runs, _show_findings):
+                show(lakehouse, one, console)
     return 0
 
 

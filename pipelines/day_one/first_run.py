@@ -51,15 +51,22 @@ class Doing:
     champion: Callable[[], int | None]
 
 
-def first_run(use_case: UseCase, environment: str, begun: dt.datetime, doing: Doing) -> tuple[CheckResult, ...]:
+def first_run(
+    use_case: UseCase, environment: str, begun: dt.datetime, doing: Doing, *, location: str = ""
+) -> tuple[CheckResult, ...]:
     """Run the jobs in order, until one fails or the gate refuses.
+
+    Parameters
+    ----------
+    location
+        Where the feeds lie (`pipelines.declarations.source_locations`); empty: as declared or as the settings state.
 
     Returns
     -------
     tuple of CheckResult
         One per job, one for the window of the data and one for the champion. If all of them held, every job has run.
     """
-    done = [doing.run(_step(use_case, "features"))]
+    done = [doing.run(_step(use_case, "features", **({"location": location} if location else {})))]
     if not done[-1].held:
         return tuple(done)
     end = horizon(begun)

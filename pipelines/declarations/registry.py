@@ -4,6 +4,7 @@ import functools
 import importlib
 import pkgutil
 
+from ml.spec.near_miss import nearest
 from pipelines.declarations.asset import Table
 from pipelines.declarations.branch import branched, original_of
 from pipelines.declarations.job import Job
@@ -89,7 +90,22 @@ def job(address: str) -> Job:
     for found in jobs():
         if found.address == address:
             return found
-    raise DeclarationError(unknown("job", address, [found.address for found in jobs()]))
+    raise DeclarationError(_unknown_job(name, short))
+
+
+def _unknown_job(name: str, short: str) -> str:
+    """Return the sentence for an address that is none: which part of it, what is near, and what lists the rest."""
+    declared = {found.name: [job.name for job in found.jobs] for found in use_cases()}
+    if name in declared:
+        what = unknown("job", f"{name}.{short}" if short else name, [f"{name}.{job}" for job in declared[name]])
+        return f"{what} `list` shows all."
+    near = nearest(name, declared)
+    meant = f"{near}.{short}" if near and short in declared[near] else near
+    hint = f": did you mean {meant!r}? Use" if meant else ". Use"
+    address = f"{name}.{short}" if short else name
+    return (
+        f"unknown job {address!r}{hint} cases are {', '.join(declared)}; a job is USE_CASE.JOB, and `list` shows all."
+    )
 
 
 def tables() -> tuple[Table, ...]:

@@ -27,6 +27,7 @@ from pipelines.declarations.standard_jobs.delivery import delivery_job
 from pipelines.declarations.standard_jobs.features import features_job
 from pipelines.declarations.standard_jobs.maintenance import HISTORY_DAYS, maintenance_job
 from pipelines.declarations.standard_jobs.monitoring import monitoring_job
+from pipelines.declarations.standard_jobs.parameters import EVALUATION_DAYS, TRAINING_DAYS
 from pipelines.declarations.standard_jobs.rollback import rollback_job
 from pipelines.declarations.standard_jobs.rollout import rollout_job
 from pipelines.declarations.standard_jobs.scoring import scoring_job
@@ -99,6 +100,9 @@ class UseCase:
     scoring_look_back_days
         Scoring without ``since`` also scores requests without a prediction that fell due up to so many days before the
         newest prediction: those that were delivered late.
+    training_days, evaluation_days
+        On how many days a scheduled training and a retraining train, and on how many later ones they evaluate: as many as have
+        the rows that the gate asks for.
     history_days
         Versions of its tables stay at least so long; the job ``maintenance`` removes older ones. What a model in use was
         trained on stays longer.
@@ -138,6 +142,8 @@ class UseCase:
     streaming: StreamingPolicy | None = None
     online: OnlinePolicy | None = None
     scoring_look_back_days: int = 7
+    training_days: int = int(TRAINING_DAYS.default)
+    evaluation_days: int = int(EVALUATION_DAYS.default)
     history_days: int = HISTORY_DAYS
     trained_in: tuple[str, ...] = tuple(ENVIRONMENTS)
     integration: IntegrationWindow | None = None

@@ -1,5 +1,6 @@
 """What is wrong with a use case as a whole: names that are taken, parts that do not belong together."""
 
+import itertools
 import keyword
 from collections.abc import Iterator, Mapping
 from math import isfinite
@@ -14,6 +15,7 @@ from ml.spec.target import MultiClass
 from pipelines.declarations.asset import Layer, Model, Table
 from pipelines.declarations.branch import INFIX, original_of
 from pipelines.declarations.environment import ENVIRONMENTS
+from pipelines.declarations.environment_data import DataKind, RedactionRule
 from pipelines.declarations.input_checks import input_mistakes
 from pipelines.declarations.mistakes import DeclarationError, require_identifier, unknown
 from pipelines.declarations.model_checks import class_mistakes, cost_mistakes, estimator_mistakes, weight_mistakes
@@ -47,7 +49,7 @@ def use_case_mistakes(use_case: "UseCase") -> list[str]:
     checks = (
         _metric_mistakes, _trained_in_mistakes, _table_mistakes, own_sharing_mistakes, _label_mistakes, input_mistakes, _number_mistakes,
         _cluster_mistakes, weight_mistakes, cost_mistakes, class_mistakes, estimator_mistakes,
-        _rollout_mistakes, _online_mistakes,
+        _rollout_mistakes, _online_mistakes, _hidden_column_mistakes,
     )  # fmt: skip
     return [*mistakes, *(_where(use_case, found) for check in checks for found in check(use_case))]
 
@@ -141,10 +143,31 @@ def _label_mistakes(use_case: "UseCase") -> Iterator[str]:
         yield f"without_outcome is {stated}; a {use_case.problem} problem has labels 0 {'and' if last == 1 else 'to'} {last} only."
 
 
+def _hidden_column_mistakes(use_case: "UseCase") -> Iterator[str]:
+    """Yield columns that one source hides from an environment and another one of the same column name brings there."""
+    for environment in ENVIRONMENTS:
+        for hiding, showing in itertools.permutations(use_case.sources, 2):
+            hidden = hiding.data_in(environment).hidden & {
+                *hiding.personal,
+                *(one.column for one in hiding.data_in(environment).redactions if one.rule is RedactionRule.HASH),
+            }
+            received = showing.data_in(environment)
+            names = [column.name for column in showing.table.columns]
+            seen = names if received.kind is DataKind.REAL else received.keep
+            for name in sorted(hidden.intersection(seen)):
+                yield (
+                    f"source {showing.name} would bring the column {name!r} to {environment} as it is, and source {hiding.name} hides "
+                    f"it there: nothing is hidden, and hashed keys do not join; redact it in both alike."
+                )
+
+
 def _number_mistakes(use_case: "UseCase") -> Iterator[str]:
     """Yield numbers of days that cannot be."""
     if use_case.label_due_days <= 0:
         yield f"label_due_days is {use_case.label_due_days}; give more than 0."
+    for name, days in (("training_days", use_case.training_days), ("evaluation_days", use_case.evaluation_days)):
+        if days <= 0:
+            yield f"{name} is {days}; give more than 0."
     if use_case.scoring_look_back_days < 0:
         yield f"scoring_look_back_days is {use_case.scoring_look_back_days}; give 0 or more."
     if use_case.history_days < LEAST_HISTORY_DAYS:

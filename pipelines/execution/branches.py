@@ -24,7 +24,7 @@ class Removed:
     @property
     def sentence(self) -> str:
         """In words."""
-        return f"{self.use_case}: {self.tables} tables, {self.versions} model versions and {self.runs} runs are removed"
+        return f"{self.use_case}: {self.tables} tables, {self.versions} model versions and {self.runs} runs of MLflow are removed"
 
 
 def branches_in(lakehouse: Lakehouse, use_cases: Sequence[UseCase], branch: str | None = None) -> tuple[UseCase, ...]:

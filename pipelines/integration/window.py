@@ -133,7 +133,7 @@ def place_window(
         parts = _split(counting, end, minimums, label_due_days)
         if parts is not None:
             return _placed(parts, minimums, label_due_days)
-    return Placement(window=None, reason=_refusal(days, counting, minimums, label_due_days))
+    return Placement(window=None, reason=_refusal(days, counting, minimums, label_due_days, horizon))
 
 
 def _ends(counting: Sequence[DayCounts], horizon: dt.date) -> Iterator[dt.date]:
@@ -228,9 +228,11 @@ def _in_words(window: IntegrationWindow) -> str:
     )
 
 
-def _refusal(days: Sequence[DayCounts], counting: Sequence[DayCounts], minimums: Minimums, label_due_days: int) -> str:
+def _refusal(
+    days: Sequence[DayCounts], counting: Sequence[DayCounts], minimums: Minimums, label_due_days: int, horizon: dt.date
+) -> str:
     if not days:
-        found = "the sources have no request yet"
+        found = f"the sources have no request yet that fell due before {horizon}"
     else:
         labelled = sum(one.labelled for one in counting)
         found = (

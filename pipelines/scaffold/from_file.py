@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +11,17 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from ml.spec.gate_policy import policy
 from ml.spec.target import MultiClass
+from pipelines.declarations.standard_jobs.parameters import EVALUATION_DAYS, TRAINING_DAYS
 from pipelines.scaffold.columns import FileColumn
 from pipelines.scaffold.proposal import Proposal, is_naive
 
 SLICED = 10
 """A categorical input with more values is not proposed for slices."""
 LINE = 110
+SPARE_ROWS = 1.2
+"""So many times the rows that the gate asks for are evaluated: not every day has as many as the mean."""
 NEXT_FROM_FILE = """next, as docs/own-data.md explains:
   .venv/bin/python -m pipelines check {name}
   .venv/bin/python -m pipelines run {name}.features --env dev --param location={folder} --param until={end}
@@ -68,7 +73,7 @@ def template_values(proposal: Proposal) -> dict[str, Any]:
         "key": key, "time": proposal.time.name, "known_at": known.name if known else "",
         "label": label, "reported": known.name if known and proposal.without_outcome is not None else label,
         "positive": _literal(proposal.positive),
-        "entity": entity.name if entity else "", "has_mean": _has_mean(proposal),
+        "entity": entity.name if entity else "", "entity_kind": "FIXED" if proposal.fixed else "SAMPLED", "has_mean": _has_mean(proposal),
         "request_columns": [key, *request], "outcome_columns": [key, *([] if known else ["reported_at"]), *outcome],
         "request_lines": [_key_line(proposal), *(_line(own[name], proposal) for name in request)],
         "outcome_lines": [_key_line(proposal), *_known_line(proposal), *(_line(own[name], proposal) for name in outcome)],
@@ -79,7 +84,7 @@ def template_values(proposal: Proposal) -> dict[str, Any]:
         "categorical": categorical, "days_only": days_only,
         "slices": [column.name for column in proposal.inputs.categorical if column.distinct <= SLICED][:2],
         "left_out": [f"{column.name} is left out: it {why}." for column, why in proposal.inputs.left_out],
-        "due_days": proposal.due_days, "due_reason": _due_reason(proposal), "without_outcome": proposal.without_outcome,
+        "retrained": _retrained(proposal), "due_days": proposal.due_days, "due_reason": _due_reason(proposal), "without_outcome": proposal.without_outcome,
         "proposed": [_wrapped(sentence) for sentence in proposal.proposed],
         "decide": [_wrapped(sentence) for sentence in proposal.decide],
     }  # fmt: skip
@@ -103,6 +108,29 @@ def next_commands(proposal: Proposal, name: str) -> str:
         until=end,
         training=max(usable - evaluation, 1),
         evaluation=evaluation,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainedOn:
+    """On how many days a scheduled training trains and evaluates where the file has fewer rows a day than the defaults need."""
+
+    training_days: int
+    evaluation_days: int
+    reason: str
+
+
+def _retrained(proposal: Proposal) -> RetrainedOn | None:
+    """Return on how many days the gate has the rows that it asks for; None if it has them on the days of the default."""
+    asked = policy("default", proposal.problem).minimum_rows
+    days = (proposal.last.floor("D") - proposal.first.floor("D")).days + 1
+    a_day = proposal.file.rows.num_rows / days
+    evaluation = math.ceil(SPARE_ROWS * asked / a_day)
+    if evaluation <= int(EVALUATION_DAYS.default):
+        return None
+    reason = f"The gate asks for {asked:,} rows, and the file has {a_day:,.0f} a day."
+    return RetrainedOn(
+        training_days=max(int(TRAINING_DAYS.default), 2 * evaluation), evaluation_days=evaluation, reason=reason
     )
 
 
@@ -133,7 +161,9 @@ def _key_line(proposal: Proposal) -> ColumnLine:
         )
     (column,) = proposal.key
     kind = "" if column.kind.type == "string" else f", delivered as {column.family}"
-    comment = f"# {column.distinct:,} different values, none twice{kind}; the key of a request is a string."
+    again = proposal.file.rows.num_rows - column.distinct
+    twice = f"in {again:,} rows one that was there before" if again else "none twice"
+    comment = f"# {column.distinct:,} different values, {twice}{kind}; the key of a request is a string."
     return ColumnLine(comment=comment, code=f"key({quoted(column.name)})")
 
 

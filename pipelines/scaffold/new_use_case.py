@@ -117,7 +117,10 @@ def _name_mistakes(name: str, taken: Sequence[str], target: Path) -> list[str]:
 def _team_mistakes(team: str | None, text: str) -> list[str]:
     if team is None or team in teams(text):
         return []
-    return [unknown(f"team of {TEAMS_FILE}", team, teams(text))]
+    known = unknown(f"team of {TEAMS_FILE}", team, teams(text))
+    return [
+        f"{known} A new team is an entry there, made like the others (docs/platform.md); without --team it is named later."
+    ]
 
 
 def _example(problem: Problem) -> dict[str, Any]:

@@ -54,18 +54,32 @@ def read_own_file(path: Path) -> OwnFile:
     SourceError
         If it cannot be read.
     """
-    name = path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name
+    if path.is_dir():
+        within = sorted(one.name for one in path.iterdir() if one.is_file() and _named_as_data(one))
+        example = f", such as {within[0]}" if within else "; there is none of a CSV or Parquet file's name"
+        raise _refused(path, f"it is a folder: name a file in it{example}")
+    name = _plain_name(path)
     kind = Path(name).suffix.lower()
-    if kind not in (*TEXTS, *PARQUETS):
+    if not _named_as_data(path):
         raise _refused(
             path, f"its name does not end in {', '.join((*TEXTS, *PARQUETS))}, also with .gz or .zip after it"
         )
     if not path.is_file():
         raise _refused(path, "there is no such file")
+    if not path.stat().st_size:
+        raise _refused(path, "it is empty: the first line has to name the columns")
     found = _parquet(path, name) if kind in PARQUETS else _text(path, name)
     if not found.rows.num_rows:
         raise _refused(path, "it has a header and no rows")
     return found
+
+
+def _plain_name(path: Path) -> str:
+    return path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name
+
+
+def _named_as_data(path: Path) -> bool:
+    return Path(_plain_name(path)).suffix.lower() in (*TEXTS, *PARQUETS)
 
 
 def _parquet(path: Path, name: str) -> OwnFile:
@@ -118,7 +132,7 @@ def _delimiter(path: Path, text: str) -> tuple[str, list[str]]:
             fits[delimiter] = lines[0]
     if not fits:
         words = ", ".join(DELIMITERS.values())
-        raise _refused(path, f"neither {words} gives each of its lines the same number of columns, at least two")
+        raise _refused(path, f"none of {words} gives each of its lines the same number of columns, at least two")
     delimiter = max(fits, key=lambda one: len(fits[one]))
     _require_header(path, fits[delimiter])
     return delimiter, fits[delimiter]

@@ -21,8 +21,10 @@ from pipelines.scaffold.given import Given
 from pipelines.scaffold.outcome_instants import known_at_of, skipped_hours
 from pipelines.scaffold.own_file import OwnFile
 from pipelines.scaffold.roles import (
+    MOST_CATEGORIES,
     Roles,
     entity_of,
+    is_fixed,
     key_of,
     label_of,
     positive_of,
@@ -37,7 +39,6 @@ TAKEN = frozenset(
     | {*LABEL_COLUMNS, "request_id", "reported_at", "hour", "weekday", "outcomes_28d", "mean_28d"}
 )
 """Names that the columns of a file cannot have: those of the use case's own inputs and of the tables that keep inputs."""
-MOST_CATEGORIES = 50
 GIVES_AWAY = 0.999
 """A number that orders rows as the label does, up to so large a rank correlation, is the label in other words."""
 ASSUMED_DAYS = 7
@@ -71,6 +72,8 @@ class Proposal:
         Of several classes the value of the label that each has, in the order of the classes; else none.
     without_outcome
         The label of requests without such an instant; None if all have one.
+    fixed
+        Whether the entities are few that come again with every instant: the decision is about exactly these.
     due_days
         Days after which nearly every outcome is known.
     time_zone
@@ -92,6 +95,7 @@ class Proposal:
     class_values: tuple[str | float, ...]
     without_outcome: float | None
     entity: FileColumn | None
+    fixed: bool
     inputs: ProposedInputs
     due_days: int
     time_zone: str
@@ -120,15 +124,17 @@ def propose(file: OwnFile, given: Given) -> Proposal:
     labels = _labels(label.column, positive.word if positive else None, values)
     instants = {column.name: instants_of(column, zone) for column in roles.columns if column.is_instant}
     known = known_at_of(roles, instants, time.column, labels)
-    entity = entity_of(roles, without=(time.column, label.column, *(key.columns if len(key.columns) == 1 else ())))
+    single = key.columns if len(key.columns) == 1 else ()
+    entity = entity_of(roles, key=key.columns, without=(time.column, label.column, *single))
+    fixed = entity.column if entity and is_fixed(entity.column, key.columns) else None
     used = [
-        *(key.columns if len(key.columns) == 1 else ()),
+        *single,
         time.column,
         label.column,
-        *(entity.columns if entity else ()),
+        *(entity.columns if entity and not fixed else ()),
         *(known.columns if known else ()),
     ]
-    inputs = _inputs([column for column in roles.columns if column not in used], labels)
+    inputs = _inputs([column for column in roles.columns if column not in used], labels, named=fixed)
     asked = instants[time.column.name]
     chosen = [one for one in (time, key, label, positive, known, entity) if one]
     doubts = (
@@ -139,7 +145,8 @@ def propose(file: OwnFile, given: Given) -> Proposal:
     return Proposal(
         file=file, columns=roles.columns, key=key.columns, time=time.column, label=label.column, problem=problem, class_values=values,
         known_at=known.column if known else None, positive=positive.word if positive else None,
-        without_outcome=known.without if known else None, entity=entity.column if entity else None, inputs=inputs,
+        without_outcome=known.without if known else None, entity=entity.column if entity else None, fixed=fixed is not None,
+        inputs=inputs,
         due_days=due, time_zone=zone if any(map(is_naive, roles.columns)) else "", first=asked.min(), last=asked.max(),
         proposed=(*file.said, *(one.reason for one in chosen)), decide=(*(one.doubt for one in chosen if one.doubt), *doubts),
     )  # fmt: skip
@@ -198,13 +205,19 @@ def _labels(label: FileColumn, positive: str | float | None, classes: Sequence[s
     return pd.Series(found.to_pylist(), dtype="float64")
 
 
-def _inputs(columns: Sequence[FileColumn], labels: "pd.Series[float]") -> ProposedInputs:
-    """Return the columns that reach the estimator; the others with the reason why they do not."""
-    reasons = {column.name: _why_not(column, labels) for column in columns}
+def _inputs(columns: Sequence[FileColumn], labels: "pd.Series[float]", *, named: FileColumn | None) -> ProposedInputs:
+    """Return the columns that reach the estimator; the others with the reason why they do not.
+
+    Parameters
+    ----------
+    named
+        A column whose values are names, also where they are numbers; None for no such column.
+    """
+    reasons = {column.name: "" if column is named else _why_not(column, labels) for column in columns}
     kept = [column for column in columns if not reasons[column.name]]
     return ProposedInputs(
-        numeric=tuple(column for column in kept if column.is_number),
-        categorical=tuple(column for column in kept if not column.is_number),
+        numeric=tuple(column for column in kept if column.is_number and column is not named),
+        categorical=tuple(column for column in kept if not column.is_number or column is named),
         left_out=tuple((column, reasons[column.name]) for column in columns if reasons[column.name]),
     )
 

@@ -5,6 +5,7 @@ Every choice is made by what the values are; a name only decides between columns
 
 import itertools
 import re
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,10 @@ YES = frozenset(
     }
 )
 MOST_IN_KEY = 3
+MOST_CATEGORIES = 50
+"""A text of more values is no categorical input."""
+FEW_REPEATED = 0.05
+"""A column that repeats in no larger share of the rows was meant as the key: the others are delivered twice."""
 
 
 class RoleError(DeclarationError):
@@ -138,7 +143,10 @@ def label_of(roles: Roles, given: str, *, time: FileColumn) -> Chosen:
     if given:
         column = roles.named(given, "--label")
         return Chosen(columns=(column,), reason=f"{column.header!r} is predicted, as named.")
-    possible = [column for column in roles.columns if column is not time and _may_be_label(column)]
+    possible = [
+        column for column in roles.columns
+        if column is not time and (_may_be_label(column) or (column is _last(roles) and _may_be_classes(column)))
+    ]  # fmt: skip
     if not possible:
         raise roles.refused("no column has numbers or two values, so nothing can be predicted: name it with --label")
     named = [column for column in possible if LABEL_WORDS.search(column.name)]
@@ -150,10 +158,12 @@ def label_of(roles: Roles, given: str, *, time: FileColumn) -> Chosen:
     else:
         column, why = possible[-1], "it is the last column that can be"
     sure = named == [column]
+    classes = [one.header for one in roles.columns if one is not column and one is not time and _may_be_classes(one)]
     doubt = (
         ""
         if sure
-        else f"whether {column.header!r} is what is predicted is not said in the file: name another column with --label if it is not."
+        else f"whether {column.header!r} is what is predicted is not said in the file: name another column with --label if it is not"
+        + (f", also one whose few texts are classes ({', '.join(map(repr, classes))})." if classes else ".")
     )
     return Chosen(columns=(column,), reason=f"{column.header!r} is predicted: {why}.", doubt=doubt)
 
@@ -187,29 +197,43 @@ def key_of(roles: Roles, given: Sequence[str], *, time: FileColumn, label: FileC
                 doubt=f"whether {_and(columns)} name a request in later files too is not said in the file: name columns with --key if not.",
             )
     raise roles.refused(
-        f"no column, and no {MOST_IN_KEY} together, name a row; name them with --key, or add a column with a number for each row"
+        f"no column, and no {MOST_IN_KEY} together, name a row{_nearly(roles, possible)}; name them with --key, or add a column "
+        "with a number for each row"
     )
 
 
-def entity_of(roles: Roles, *, without: Collection[FileColumn]) -> Chosen | None:
-    """Return the column that says to what several rows belong, such as a customer; None if none does."""
+def entity_of(roles: Roles, *, key: Collection[FileColumn], without: Collection[FileColumn]) -> Chosen | None:
+    """Return the column that says to what several rows belong, such as a customer or a store; None if none does.
+
+    Parameters
+    ----------
+    key
+        The columns that name a row: one of several, such as the store of a store's day, names what the row belongs to.
+    """
     rows = roles.file.rows.num_rows
     found = [
         column for column in roles.columns
-        if column not in without and _may_be_key(column) and KEY_WORDS.search(column.name)
+        if column not in without and _may_be_key(column) and (KEY_WORDS.search(column.name) or column in key)
         and 2 <= column.distinct <= rows / 2 and column.missing <= 0.5 * rows
     ]  # fmt: skip
     if not found:
         return None
     best = max(found, key=lambda column: column.distinct)
+    declared = (
+        "exactly these (FIXED in declaration.py); SAMPLED if the decision is about others like them too."
+        if is_fixed(best, key)
+        else "a sample of all there will be (SAMPLED in declaration.py); FIXED if the decision is about exactly these."
+    )
     return Chosen(
         columns=(best,),
         reason=f"{best.header!r} is an entity that several rows belong to: {best.distinct:,} of them in {rows:,} rows.",
-        doubt=(
-            f"entities of {best.header!r} are declared as a sample of all there will be (SAMPLED in declaration.py); FIXED if the "
-            "decision is about exactly these."
-        ),
+        doubt=f"entities of {best.header!r} are declared as {declared}",
     )
+
+
+def is_fixed(entity: FileColumn, key: Collection[FileColumn]) -> bool:
+    """Return whether an entity is one of few that come again with every instant, such as the stores of a chain."""
+    return entity in key and entity.distinct <= MOST_CATEGORIES
 
 
 def positive_of(label: FileColumn) -> Chosen | None:
@@ -259,10 +283,35 @@ def _is_whole(values: pa.ChunkedArray) -> bool:
 def _may_be_label(column: FileColumn) -> bool:
     if KEY_WORDS.search(column.name) or column.is_instant or column.distinct < 2:
         return False
-    if column.kind.type == "string" and LEAST_CLASSES <= column.distinct <= MOST_CLASSES:
-        # A text of several values is an input more often than not: its name has to say so.
+    if _may_be_classes(column):
+        # A text of several values is an input more often than not: its name has to say so, or its place.
         return bool(LABEL_WORDS.search(column.name))
     return column.is_number or (column.kind.type == "string" and column.distinct == 2)
+
+
+def _may_be_classes(column: FileColumn) -> bool:
+    few = LEAST_CLASSES <= column.distinct <= MOST_CLASSES
+    return column.kind.type == "string" and few and not KEY_WORDS.search(column.name)
+
+
+def _last(roles: Roles) -> FileColumn | None:
+    """Return the last column of the file that holds no instants, where what is predicted stands in most files."""
+    return next((column for column in reversed(roles.columns) if not column.is_instant), None)
+
+
+def _nearly(roles: Roles, possible: Sequence[FileColumn]) -> str:
+    """Return which column would name a row but for a few, and how to take it all the same; empty if none does."""
+    rows = roles.file.rows.num_rows
+    near = min(possible, key=lambda one: _repeated((one,)), default=None)
+    repeated = _repeated((near,)) if near else rows
+    if near is None or repeated > FEW_REPEATED * rows:
+        return ""
+    counts = pc.value_counts(near.values.cast(pa.string())).to_pylist()
+    twice = next(one["values"] for one in counts if one["counts"] > 1)
+    return (
+        f" ({near.header!r} does but for {repeated:,} of {rows:,} rows, such as a second {twice!r}: give --key "
+        f"{shlex.quote(near.header)} and these are quarantined)"
+    )
 
 
 def _together(columns: Sequence[FileColumn], time: FileColumn) -> Iterator[tuple[FileColumn, ...]]:

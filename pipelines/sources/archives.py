@@ -33,7 +33,8 @@ def opened(folder: Path, name: str, compression: str) -> bytes:
     files = found(folder, name)
     if not files:
         raise SourceError(
-            f"no {name}, {name}.gz or {name}.zip in {folder}: name the folder with --param location=FOLDER."
+            f"no {name}, {name}.gz or {name}.zip in {folder}: name the folder, of a run with --param location=FOLDER, of "
+            "first-run and backfill with --location FOLDER."
         )
     if len(files) > 1:
         names = " and ".join(path.name for path in files)

@@ -4,7 +4,6 @@ Plain, gzipped or zipped files from a folder, or from the data folder of an inst
 """
 
 import importlib.util
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def read_parquet(folder: Path, name: str, columns: Sequence[str]) -> pa.Table:
     """
     data = opened(folder, name, "none")
     try:
-        table = parquet.ParquetFile(io.BytesIO(data)).read()
+        table = parquet.ParquetFile(_held_by_arrow(data)).read()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SourceError(f"{name} in {folder} is not a readable Parquet file ({reason}): deliver it again.") from error
@@ -142,13 +141,24 @@ def _parsed(data: bytes, columns: Sequence[str], options: CsvFormat) -> pa.Table
     )
     parse = csv.ParseOptions(delimiter=options.delimiter, newlines_in_values=True)
     try:
-        return csv.read_csv(pa.BufferReader(data), parse_options=parse, convert_options=convert)
+        return csv.read_csv(_held_by_arrow(data), parse_options=parse, convert_options=convert)
     except pa.ArrowInvalid as error:
         if "straddl" not in str(error):
             raise
         # One value is longer than a block of the parser, which is a megabyte: then the file is one block.
         one_block = csv.ReadOptions(block_size=min(len(data) + 1, 2**31 - 1))
-        return csv.read_csv(pa.BufferReader(data), one_block, parse_options=parse, convert_options=convert)
+        return csv.read_csv(_held_by_arrow(data), one_block, parse_options=parse, convert_options=convert)
+
+
+def _held_by_arrow(data: bytes) -> pa.BufferReader:
+    """Return a file of bytes in memory of Arrow's own.
+
+    Arrow's threads let go of what they have read when they get to it. If that is Python's memory and the interpreter has ended by
+    then, the process aborts: a command that was done would end with exit code 134.
+    """
+    copy = pa.BufferOutputStream()
+    copy.write(data)
+    return pa.BufferReader(copy.getvalue())
 
 
 def _ends_in_quotes(table: pa.Table, data: bytes) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ml.spec.errors import RequestError
 from pipelines.__main__ import main
 from pipelines.backup import FILES, MANIFEST, BackupError, back_up, restore
 from pipelines.declarations.registry import use_case
@@ -131,7 +132,7 @@ def test_what_is_no_backup_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(BackupError, match="is not the manifest"):
         restore(tmp_path, tmp_path / "root")
-    with pytest.raises(BackupError, match="so it is no backup"):
+    with pytest.raises(RequestError, match="so it is no backup"):
         restore(tmp_path / "none", tmp_path / "root")
 
 

@@ -17,6 +17,7 @@ from infra.build.release import current_release
 from infra.build.reproducible_wheel import has_uncommitted_changes
 from infra.commands.options import (
     OUT,
+    PLACES,
     Details,
     Offline,
     Place,
@@ -35,6 +36,7 @@ from infra.terraform_cli.changes import changes, summary
 from infra.terraform_cli.plans import plan_with_real_providers
 from infra.terraform_cli.synthesized import needed_by, of_environment, read_stacks
 from ml.spec.errors import RequestError
+from ml.spec.near_miss import unknown
 
 
 def run(
@@ -67,6 +69,8 @@ def run(
     states: States = None,
 ) -> int:
     """Plan the environment's stacks; 2 if that is not possible."""
+    if environment not in PLACES:  # before it is asked whether anything was synthesized
+        raise RequestError(unknown("environment", environment, PLACES))
     chosen = stack_names(only)
     if keep is not None:
         if details or json_folder is not None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.command_line.console import Console
-from pipelines.declarations.registry import use_cases
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from pipelines.remote.status import LastRun
 
 
-def show_remote_status(remote: "Remote", console: Console) -> int:
-    """Print last runs, versions and findings of every use case.
+def show_remote_status(remote: "Remote", console: Console, shown: Sequence[UseCase]) -> int:
+    """Print last runs, versions and findings of use cases.
 
     Runs come first: who may see jobs need not be allowed to read tables, and then sees what is allowed.
 
@@ -30,7 +29,7 @@ def show_remote_status(remote: "Remote", console: Console) -> int:
     from pipelines.remote.statements import Sql
 
     sql, code = Sql(remote), 0
-    for use_case in use_cases():
+    for use_case in shown:
         name = remote.environment.name
         console.line(f"{use_case.name} in {name} ({remote.host}): {use_case.description}", style="bold")
         runs = _show_runs(remote, use_case, console)

@@ -3,7 +3,15 @@
 from typing import TYPE_CHECKING
 
 from pipelines.declarations.job import ConditionTask, Job, Operator, Size, Task
-from pipelines.declarations.standard_jobs.parameters import EVALUATION_DAYS, SAMPLE, SEED, SOURCE, UNTIL, VERSION
+from pipelines.declarations.standard_jobs.parameters import (
+    EVALUATION_DAYS,
+    SAMPLE,
+    SEED,
+    SOURCE,
+    UNTIL,
+    VERSION,
+    declared_days,
+)
 from pipelines.declarations.standard_jobs.promotion import evaluate_and_promote
 
 if TYPE_CHECKING:
@@ -37,7 +45,7 @@ def delivery_job(use_case: "UseCase") -> Job:
         key="assemble",
         entry="pipelines.tasks.versions.delivery:assemble",
         description="join labels with what was known at prediction time, after all it was trained and chosen on",
-        parameters=(UNTIL, EVALUATION_DAYS, SAMPLE, SEED),
+        parameters=(UNTIL, declared_days(EVALUATION_DAYS, use_case), SAMPLE, SEED),
         after=(needs_evaluation.if_true,),
         reads=(use_case.spine.table, *use_case.feature_tables, use_case.labels.table, model),
         writes=(use_case.table("training_set"),),

@@ -1,9 +1,13 @@
 """The parameters of the jobs: a name means the same in all of them."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.job import Kind, Parameter
+
+if TYPE_CHECKING:
+    from pipelines.declarations.use_case import UseCase
 
 SINCE = Parameter(
     name="since", default="", kind=Kind.INSTANT, description="begin of the window, UTC; empty: where the last run ended"
@@ -46,3 +50,8 @@ STOP = Parameter(
     name="stop", default="", description="why the challenger is returned now; empty: what is known of it decides"
 )
 ALIAS = Parameter(name="alias", default="champion", description="alias of the model version that scores")
+
+
+def declared_days(parameter: Parameter, use_case: "UseCase") -> Parameter:
+    """Return `TRAINING_DAYS` or `EVALUATION_DAYS` with the default that a use case declares in the attribute of its name."""
+    return replace(parameter, default=str(getattr(use_case, parameter.name)))

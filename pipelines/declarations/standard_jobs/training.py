@@ -10,6 +10,7 @@ from pipelines.declarations.standard_jobs.parameters import (
     SEED,
     TRAINING_DAYS,
     UNTIL,
+    declared_days,
 )
 from pipelines.declarations.standard_jobs.promotion import evaluate_and_promote
 
@@ -24,7 +25,13 @@ def training_job(use_case: "UseCase") -> Job:
         key="assemble",
         entry="pipelines.tasks.versions.training:assemble",
         description="join labels with what was known at prediction time, split by time",
-        parameters=(UNTIL, TRAINING_DAYS, EVALUATION_DAYS, SAMPLE, SEED),
+        parameters=(
+            UNTIL,
+            declared_days(TRAINING_DAYS, use_case),
+            declared_days(EVALUATION_DAYS, use_case),
+            SAMPLE,
+            SEED,
+        ),
         reads=(use_case.spine.table, *use_case.feature_tables, use_case.labels.table),
         writes=(training_set,),
     )

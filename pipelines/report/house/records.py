@@ -97,6 +97,24 @@ class House:
 
     @property
     def urgent(self) -> tuple[PlacedUseCase, ...]:
-        """What is wrong, failed jobs first."""
+        """What is wrong, failed jobs first; of what is equally wrong, the environment that models reach last comes first."""
         wrong = [one for one in self.placed if one.cause.area is not None]
-        return tuple(sorted(wrong, key=lambda one: (not one.failed, one.environment, one.use_case)))
+        last = {name: place for place, name in enumerate(reversed(self.environments))}
+        return tuple(sorted(wrong, key=lambda one: (not one.failed, last[one.environment], one.use_case)))
+
+    @property
+    def by_urgency(self) -> tuple[str, ...]:
+        """The environments: with a failed job, with something else to look at, the others, and those where nothing has run."""
+
+        def rank(name: str) -> int:
+            here = [one for one in self.placed if one.environment == name]
+            if not here:
+                return 3
+            return 0 if any(one.failed for one in here) else 1 if any(one in self.urgent for one in here) else 2
+
+        return tuple(sorted(self.environments, key=rank))
+
+    def cards(self, environment: str) -> tuple[PlacedUseCase, ...]:
+        """Return the use cases of an environment, what is wrong first."""
+        here = [one for one in self.placed if one.environment == environment]
+        return tuple(sorted(here, key=lambda one: (not one.failed, one.cause.area is None)))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pipelines.declarations.asset import Column, Table
 from pipelines.declarations.shared_features import SharedTable
 
+LOOKBACK = "24 * 28"
+"""Of the lookup that is printed: four weeks, to be changed by the reader."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharedLine:
@@ -75,8 +78,11 @@ def declaration_for_readers(shared: SharedTable, columns: Sequence[str]) -> str:
     table, wait = shared.table, shared.feature.available_after_minutes
     late = f", available_after_minutes={wait}" if wait else ""
     chosen = tuple(table.column(name) for name in columns) or values_of(table)
-    name = table.name.upper()
+    # Not the name by which a reader may have a table of its own.
+    name, values = f"{table.name.upper()}_READ", [one.name for one in chosen if one.name not in table.row_key]
     lines = [
+        "from pipelines.api import Layer, Lookup, SharedFeatures, Table, column, key",
+        "",
         f"{name} = Table(",
         f"    use_case={_text(table.use_case)},",
         "    layer=Layer.SHARED,",
@@ -91,6 +97,13 @@ def declaration_for_readers(shared: SharedTable, columns: Sequence[str]) -> str:
         ")",
         "SHARED_FEATURES = (",
         f"    SharedFeatures(table={name}, fresh_within_hours={shared.fresh_within_hours:g}{late}),",
+        ")",
+        "# keys: column of the requests, column of the table; columns: column of the table, name of the input.",
+        f"{table.name.upper()}_LOOKUP = Lookup(",
+        f"    table={name},",
+        f"    keys={{{', '.join(f'{_text(one)}: {_text(one)}' for one in table.primary_key)}}},",
+        f"    columns={{{', '.join(f'{_text(one)}: {_text(one)}' for one in values)}}},",
+        f"    lookback_hours={LOOKBACK},  # older rows count as unknown",
         ")",
     ]
     return "\n".join(lines)

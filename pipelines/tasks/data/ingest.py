@@ -58,6 +58,7 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         _window(source, since or next_start(counts.get(source.name, ()), source.late_days), end, counts)
         for source in context.use_case.sources
     ]
+    _say_what_was_read_already(context, windows)
     places = locations(location, context.use_case.sources)
     # Every feed is read before anything is written: if one cannot be read, no part of the window is written.
     key = redaction_key(context)
@@ -83,6 +84,19 @@ def ingest(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         )
     _require_a_delivery(context, windows, places)
     return TaskResult(rows=sum(rows for _, rows, _ in written))
+
+
+def _say_what_was_read_already(context: Context, windows: Sequence[FeedWindow]) -> None:
+    """Name the feeds of which nothing is read, so that their 0 rows are not taken for what a folder or a window has."""
+    read: dict[str, list[str]] = {}
+    for window in windows:
+        if window.since >= window.until:
+            read.setdefault(f"{window.since:%Y-%m-%d %H:%M}", []).append(window.source.name)
+    for until, sources in read.items():
+        context.say(
+            f"{', '.join(sources)}: not read, for all until {until} was delivered already; --param since=INSTANT reads a window "
+            "again"
+        )
 
 
 def _require_a_delivery(context: Context, windows: Sequence[FeedWindow], places: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ A request is joined with its label for training and evaluation, a prediction for
 import datetime as dt
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.target import made_columns
@@ -73,10 +73,22 @@ def live_predictions(context: Context, since: dt.datetime, until: dt.datetime) -
     A prediction is made in hindsight if its request was due before the end of what its version was trained and
     evaluated on.
     """
+    return _predictions(context, since, until).where(~_in_hindsight())
+
+
+def predictions_in_hindsight(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
+    """Return the other predictions of a window, which measure nothing."""
+    return _predictions(context, since, until).where(_in_hindsight())
+
+
+def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
     due = F.col("prediction_at")
     stored = context.lakehouse.tables.read(context.use_case.table("predictions"))
-    in_hindsight = F.coalesce(F.col("hindsight"), F.lit(False))
-    return stored.where((due >= F.lit(since)) & (due < F.lit(until)) & ~in_hindsight)
+    return stored.where((due >= F.lit(since)) & (due < F.lit(until)))
+
+
+def _in_hindsight() -> Column:
+    return F.coalesce(F.col("hindsight"), F.lit(False))
 
 
 def known_labels(context: Context, until: dt.datetime) -> DataFrame:

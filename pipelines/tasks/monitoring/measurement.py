@@ -94,4 +94,5 @@ def _progress(label: str, window: Window, rows: Sequence[Mapping[str, Any]]) -> 
         for row in reversed(whole)
         if row["value"] is not None
     }
-    return f"{label}: " + ("; ".join(f"{who} {what}" for who, what in said.items()) or "no label is due yet")
+    nothing = "no label is due yet" if any(row["predictions"] for row in whole) else "no prediction to measure"
+    return f"{label}: " + ("; ".join(f"{who} {what}" for who, what in said.items()) or nothing)

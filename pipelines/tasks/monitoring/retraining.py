@@ -16,6 +16,7 @@ from ml.monitoring.retraining_decision import RetrainingDecision, decide_retrain
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.runner import State
+from pipelines.execution.windows import finding_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.tasks.monitoring.monitored_windows import monitored_windows
@@ -62,7 +63,8 @@ def decide(context: Context, *, since: dt.datetime | None, until: dt.datetime | 
         ended += tuple(finding for finding in found[judged[-1]] if finding.kind == FindingKind.METRIC_FELL)
     running = found[windows[-1]] if windows[-1].end > end else ()
     for finding in (*ended, *running):
-        context.say(f"finding: {finding.message}")
+        when = finding_label(finding.window_start, finding.kind, use_case.monitoring.window)
+        context.say(f"finding of {when}: {finding.message}")
     decision = _decision(context, ended, known, champion=judge.version, end=end)
     context.say(f"retrain: {'yes' if decision.retrain else 'no'}, cause {decision.cause}")
     trained_here = context.lakehouse.environment.name in use_case.trained_in

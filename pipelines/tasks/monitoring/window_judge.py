@@ -17,7 +17,7 @@ from pipelines.execution.windows import window_of
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import in_utc
-from pipelines.tasks.data.labels import live_predictions
+from pipelines.tasks.data.labels import live_predictions, predictions_in_hindsight
 from pipelines.tasks.monitoring.monitored_champion import monitored_champion
 from pipelines.tasks.versions.measured import EVALUATION, LAST_INSTANT
 from pipelines.tasks.versions.promotion import EVALUATED_UNTIL
@@ -60,6 +60,7 @@ class WindowJudge:
             previous=known,
             unscored=self._unscored[window.start],
             requests=None if measured else requests(self._context, window.start, min(window.end, self._until)).count(),
+            in_hindsight=0 if measured else predictions_in_hindsight(self._context, window.start, window.end).count(),
         )
 
 

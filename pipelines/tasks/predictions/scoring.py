@@ -67,8 +67,8 @@ def score(context: Context, *, since: dt.datetime | None, until: dt.datetime | N
         context, scorer, requests(context, begin, end), begin=begin, end=end, batch_id=batch_id
     )
     if not written.rows and not scheduled:
-        _require_requests(context, begin, end)
-    rest = "" if written.rows else ": every request has one already"
+        _require_requests(context, scorer, begin, end)
+    rest = _in_hindsight(context, scorer, begin, batch_id) if written.rows else ": every request has one already"
     context.say(f"{alias} version {scorer.version}: {written.rows:,} predictions up to {end:%Y-%m-%d}{rest}")
     return TaskResult(rows=written.rows, values={"model_version": str(scorer.version)})
 
@@ -164,7 +164,21 @@ def before_the_first_champion(context: Context, alias: str) -> bool:
     return True
 
 
-def _require_requests(context: Context, begin: dt.datetime | None, end: dt.datetime) -> None:
+def _in_hindsight(context: Context, scorer: ScoringVersion, begin: dt.datetime | None, batch_id: str) -> str:
+    """Return how many predictions of a batch monitoring leaves out, and why; empty if none can be."""
+    if scorer.seen is None or (begin is not None and begin >= scorer.seen):
+        return ""
+    stored = context.lakehouse.tables.read(context.use_case.table("predictions"))
+    count = stored.where((F.col("batch_id") == batch_id) & F.col("hindsight")).count()
+    if not count:
+        return ""
+    return (
+        f"; {count:,} of them in hindsight: the version was trained and evaluated on requests up to {scorer.seen:%Y-%m-%d}, so "
+        "monitoring leaves these out"
+    )
+
+
+def _require_requests(context: Context, scorer: ScoringVersion, begin: dt.datetime | None, end: dt.datetime) -> None:
     """Raise if a window that a person named has no request; one whose requests all have predictions is done."""
     if requests(context, begin, end).limit(1).count():
         return
@@ -177,10 +191,13 @@ def _require_requests(context: Context, begin: dt.datetime | None, end: dt.datet
     )
     if first is None or last is None:
         raise TaskError(f"{window}, nor at any other time: run {context.use_case.job('features').address} first.")
+    known = f"{window}; there are requests from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    name_it = f"--param since={first:%Y-%m-%d} --param until={last + dt.timedelta(days=1):%Y-%m-%d}"
+    if scorer.seen is None or last >= scorer.seen:
+        raise TaskError(f"{known}: name a window that has some, such as {name_it}.")
     raise TaskError(
-        f"{window}; there are requests from {first:%Y-%m-%d} to {last:%Y-%m-%d}, and those that the version was trained or "
-        f"evaluated on are scored only if the window is named: --param since={first:%Y-%m-%d} "
-        f"--param until={last + dt.timedelta(days=1):%Y-%m-%d}."
+        f"{known}, and version {scorer.version} was trained and evaluated on all of them: train with an earlier end and score "
+        f"what comes after it, or bring newer requests. To score these in hindsight, which monitoring leaves out: {name_it}."
     )
 
 

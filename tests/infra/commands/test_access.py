@@ -34,6 +34,10 @@ def test_who_reaches_an_object_is_printed_with_the_path(capsys: pytest.CaptureFi
         ([], "give --who PRINCIPAL or --what OBJECT, and not both"),
         (["--who", "mrd-ml-enginering"], "did you mean 'mrd-ml-engineering'?"),
         (["--what", "prod.nothing"], "no objects have that name"),
+        (
+            ["--what", "prod.air_time_bronz"],
+            "did you mean 'prod.air_time_bronze'? Give a schema with its catalog, or an address",
+        ),
         (["--who", "mrd-ml-engineering", "--env", "prd"], "It is none of dev, staging, prod"),
     ],
 )

@@ -129,7 +129,13 @@ WRONG: Sequence[tuple[str, str, Sequence[int | str], Any, str]] = [
         ["air_time"],
         "is declared, so it is not",
     ),
-    ("a team without its use case", "teams", ("teams", 0, "use_cases"), [], "'flight_delay' is listed nowhere"),
+    (
+        "a team without its use case",
+        "teams",
+        ("teams", 0, "use_cases"),
+        [],
+        "'flight_delay' is listed nowhere; add it to use_cases of team 'operations'",
+    ),
     ("a team name that is too long", "teams", ("teams", 0, "name"), "operations" * 4, "must match"),
     ("an organisation's name that is too long", "account", ("organisation",), "meridianair", "must match"),
     ("a region without metastore", "dev", ("region",), "northeurope", "must be 'westeurope'"),
@@ -389,6 +395,16 @@ def test_a_missing_environment_is_named_and_a_misspelt_one_too(folder: Any) -> N
     found = "\n".join(mistakes_of(folder))
     assert "settings/staging.yaml: the file is missing." in found
     assert "settings/stagign.yaml: no such environment. did you mean 'staging'?" in found
+
+
+def test_a_use_case_that_no_team_lists_has_a_near_team_only_where_its_own_is_none(folder: Any) -> None:
+    """A team that exists is not called near to itself."""
+    folder.change("teams", ("teams", 0, "use_cases"), [])
+    (said,) = [sentence for sentence in mistakes_of(folder) if "is listed nowhere" in sentence]
+    assert "did you mean" not in said
+    folder.change("teams", ("teams", 0, "name"), "operation")
+    (said,) = [sentence for sentence in mistakes_of(folder) if "'flight_delay' is listed nowhere" in sentence]
+    assert "There is no such team: did you mean 'operation'?" in said
 
 
 def test_a_job_that_asks_for_an_unknown_size_is_named_in_every_environment(folder: Any) -> None:

@@ -216,7 +216,7 @@ def test_the_commands_print_one_line_per_stack_and_what_they_cannot_check(
     assert run("validate", "--offline", "--out", str(output)) == 1
     assert "error: Extraneous JSON object property in resource.databricks_group.engineers" in capsys.readouterr().out
     assert run("plan", "prd", "--offline", "--out", str(output)) == 2
-    assert "no stack is of environment 'prd'" in capsys.readouterr().err
+    assert "unknown environment 'prd': did you mean 'prod'?" in capsys.readouterr().err
 
 
 def test_a_missing_terraform_is_one_sentence(

@@ -104,10 +104,12 @@ def test_a_fall_in_a_unit_states_the_unit() -> None:
 
 def test_a_window_without_requests_is_no_fault_of_the_scoring() -> None:
     """The words say where to look."""
-    for requests, words in ((0, "check the source of the requests"), (3, "check the scoring job")):
+    for requests, in_hindsight, words in (
+        (0, 0, "check the source of the requests"), (3, 0, "check the scoring job"), (3, 3, "its 3 were made in hindsight"),
+    ):  # fmt: skip
         (silent,) = window_findings(
             window(), measurements=[], evaluated=[], reference=None, current=None, thresholds=None, policy=POLICY,
-            until=window().end, requests=requests,
+            until=window().end, requests=requests, in_hindsight=in_hindsight,
         )  # fmt: skip
         assert words in silent.message
 

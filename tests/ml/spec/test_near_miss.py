@@ -15,6 +15,8 @@ from ml.spec.near_miss import did_you_mean, nearest, unknown
         ("abc", ["a"], None),
         ("", ["dev"], None),
         ("anything", [], None),
+        ("--port", ["--empty", "--folder"], None),
+        ("--foldr", ["--empty", "--folder"], "--folder"),
     ],
 )
 def test_a_name_is_near_by_its_letters_or_its_beginning(got: str, allowed: list[str], near: str | None) -> None:

@@ -171,12 +171,88 @@ def test_a_mistyped_folder_is_refused_and_not_created(
     assert not (tmp_path / "lakehuose").exists()
 
 
-def test_assets_name_the_tasks_that_write_and_read_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The tasks are those that the jobs declare."""
-    _, out, _ = call(capsys, "assets", "--root", str(tmp_path))
+def test_assets_name_what_writes_and_reads_them_on_lines_that_fit(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of all use cases the jobs; of one that is named the keys and the tasks, below each asset."""
+    _, out, _ = call(capsys, "assets", "--root", str(tmp_path / "unused"))
     line = next(line for line in out.splitlines() if line.startswith("flight_delay_inference.predictions"))
-    assert "scoring.score" in line
-    assert "monitoring.measure" in line
+    assert line.split(maxsplit=3) == ["flight_delay_inference.predictions", "-", "scoring", "monitoring"]
+    assert max(map(len, out.splitlines()[1:])) <= 160
+    code, out, _ = call(capsys, "assets", "flight_delay", "--root", str(tmp_path / "unused"))
+    assert code == 0
+    assert max(map(len, out.splitlines()[1:])) <= 100
+    block = out.partition("flight_delay_inference.predictions\n")[2]
+    assert block.startswith(
+        "  key           request_key, alias\n  version       -\n  written by    scoring.score\n  read by  "
+    )
+    assert "monitoring.measure" in block
+
+
+def test_a_list_without_rows_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Also where a use case has no run yet: `status` then says what to do, and nothing else of it."""
+    call(capsys, "run", "flight_delay.features", "--root", str(tmp_path), "--param", "until=2013-01-03")
+    said = {words: call(capsys, *words, "--root", str(tmp_path)) for words in (("doctor",), ("branch",), ("status",))}
+    assert said["doctor",][:2] == (0, "dev: nothing was left behind\n")
+    assert said["branch",][1].startswith("no branch in dev: the first run of a job USE_CASE_branch_NAME.JOB makes one")
+    assert "newest findings: none\n" in said["status",][1]
+    assert said["status",][1].count("newest findings") == 1
+    assert "(none)" not in "".join(out for _, out, _ in said.values())
+    code, out, _ = call(capsys, "status", "next_visit", "--root", str(tmp_path))
+    assert code == 0
+    assert out.splitlines()[1:] == ["what to look at: platform: no job has run yet; run mlops first-run"]
+    code, _, err = call(capsys, "status", "next_vist", "--root", str(tmp_path))
+    assert code == 2
+    assert "did you mean 'next_visit'?" in err
+
+
+@pytest.mark.parametrize(
+    ("address", "said", "silent"),
+    [
+        ("flight_delay.scorin", "did you mean 'flight_delay.scoring'?", "air_time"),
+        ("flight_delay", "Known: flight_delay.features", "air_time.features"),
+        ("flight_dela.scoring", "did you mean 'flight_delay.scoring'?", "flight_delay.features"),
+        ("nothing", "Use cases are air_time, flight_delay, next_visit; a job is USE_CASE.JOB", "air_time.features"),
+    ],
+)
+def test_an_unknown_job_names_what_is_near_and_how_to_list_the_others(
+    capsys: pytest.CaptureFixture[str], address: str, said: str, silent: str
+) -> None:
+    """Of its own use case the jobs, else the use cases; never every address there is."""
+    code, _, err = call(capsys, "run", address)
+    assert code == 2
+    assert said in err
+    assert "`list` shows all." in err
+    assert silent not in err
+
+
+def test_a_value_of_the_wrong_kind_is_refused_in_words_of_this_program(capsys: pytest.CaptureFixture[str]) -> None:
+    """And no option is called near because of its two dashes."""
+    code, _, err = call(capsys, "explain", "flight_delay", "newest", "--key", "a")
+    assert code == 2
+    assert err.startswith("error: invalid value for 'VERSION': give a whole number. See: ")
+    code, _, err = call(capsys, "doctor", "--port", "1")
+    assert code == 2
+    assert "unknown option '--port'. Known: " in err
+
+
+def test_a_features_job_that_has_read_everything_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its 0 rows are not those of the folder or the window that a person named."""
+    words = ("run", "air_time.features", "--root", str(tmp_path), "--param")
+    assert call(capsys, *words, "until=2013-01-03")[0] == 0
+    code, out, _ = call(capsys, *words, "until=2013-01-02")
+    assert code == 0
+    assert "schedule: not read, for all until 2013-01-03 00:00 was delivered already; --param since=" in out
+
+
+def test_a_folder_that_is_no_backup_is_a_mistake_in_the_call(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whether it is there or not; nothing was looked at that could be damaged."""
+    for folder, said in ((tmp_path, "has no manifest.json"), (tmp_path / "nothing", "there is no folder")):
+        code, _, err = call(capsys, "restore", str(folder), "--root", str(tmp_path / "unused"))
+        assert code == 2
+        assert said in err
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)

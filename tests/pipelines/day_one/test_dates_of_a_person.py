@@ -62,7 +62,9 @@ def test_a_window_without_requests_is_an_error_that_names_their_range(
         score(context, since=None, until=NOW, alias=CHAMPION)
     refresh(context, files, FEBRUARY, landing(1, 5), landing(2, 9))
     with pytest.raises(
-        TaskError, match=r"from 2013-01-05 to 2013-01-09.*--param since=2013-01-05 --param until=2013-01-10"
+        TaskError,
+        match=r"from 2013-01-05 to 2013-01-09, and version 1 was trained and evaluated on all of them: train with an earlier end"
+        r".*--param since=2013-01-05 --param until=2013-01-10",
     ):
         score(context, since=None, until=NOW, alias=CHAMPION)
     assert score(context, since=None, until=None, alias=CHAMPION).rows == 0

@@ -38,11 +38,10 @@ class Environment:
         found = [FIRST + dt.timedelta(days=number) for number in range(self.days)]
         return [DayCounts(day=day, requests=1000, labelled=1000, positives=300) for day in found if day < before]
 
-    def first_run(self, name: str = "dev") -> tuple[CheckResult, ...]:
+    def first_run(self, name: str = "dev", location: str = "") -> tuple[CheckResult, ...]:
         """Run it for the first time."""
-        return first_run(
-            AIR_TIME, name, BEGUN, Doing(run=self.run, count_days=self.count, champion=lambda: self.champion)
-        )
+        doing = Doing(run=self.run, count_days=self.count, champion=lambda: self.champion)
+        return first_run(AIR_TIME, name, BEGUN, doing, location=location)
 
     @property
     def jobs(self) -> list[str]:
@@ -58,6 +57,16 @@ def test_the_jobs_run_in_order_on_the_data_that_is_there() -> None:
     training, scoring = dev.ran[1].parameters, dev.ran[2].parameters
     assert training["until"] == scoring["since"] < scoring["until"] <= "2026-11-28"
     assert dev.ran[3].skip == ("retrain", "deliver")
+
+
+def test_only_the_features_job_is_told_where_the_files_are() -> None:
+    """A use case of one's own file names the file and not its folder."""
+    dev = Environment()
+    dev.first_run(location="exports")
+    assert dev.ran[0].parameters == {"location": "exports"}
+    assert all("location" not in step.parameters for step in dev.ran[1:])
+    dev.first_run()
+    assert dev.ran[4].parameters == {}
 
 
 def test_a_model_that_is_delivered_is_not_trained() -> None:

@@ -295,6 +295,19 @@ def test_tables_and_jobs_are_derived_from_the_use_case() -> None:
     assert "weekday" not in stored
 
 
+def test_days_that_a_use_case_declares_are_those_of_its_scheduled_trainings() -> None:
+    """A retraining gives no dates of its own, so they are the defaults of the jobs; others keep the usual ones."""
+    air_time = registry.use_case("air_time")
+    own = dataclasses.replace(air_time, training_days=300, evaluation_days=150)
+    for found, days in (
+        (own, {"training_days": "300", "evaluation_days": "150"}),
+        (air_time, {"training_days": "120"}),
+    ):
+        given = {parameter.name: parameter.default for parameter in found.job("training").parameters}
+        assert given | days == given
+    assert {one.name: one.default for one in own.job("delivery").parameters}["evaluation_days"] == "150"
+
+
 def test_code_passes_from_dev_to_staging_to_prod() -> None:
     """Each environment receives from the one before."""
     assert [e.receives_from for e in ENVIRONMENTS.values()] == [None, "dev", "staging"]

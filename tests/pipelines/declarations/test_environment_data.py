@@ -11,6 +11,7 @@ from pipelines.declarations.asset import Layer, Table, column, key
 from pipelines.declarations.environment_data import DataKind, EnvironmentData, Redaction, RedactionRule
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.source import Source
+from pipelines.declarations.use_case import UseCase
 from pipelines.sources.contract import check
 from tests.pipelines.own_data_guide import DOCS, parcels_module
 
@@ -121,3 +122,21 @@ def test_the_guide_declares_what_it_says() -> None:
         made = check(names["made_parcels"](since, until), source)
         assert (made.kept.num_rows, made.broken.num_rows) == (8, 0)
         assert replace(source, data={"dev": names["MADE_PARCELS"]}).data_in("dev").kind is DataKind.SYNTHETIC
+
+
+def test_a_column_that_one_source_hides_no_other_brings_there() -> None:
+    """A hash beside the value itself hides nothing, and the keys of both do not join; in both alike it is accepted."""
+    with parcels_module() as module:
+        parcels: UseCase = module.USE_CASE
+
+    def hashing(source: Source) -> Source:
+        others = tuple(one.name for one in source.table.columns if one.name != "parcel")
+        return replace(source, personal=("parcel",), data={"dev": redacted(redaction("parcel", "hash"), keep=others)})
+
+    asked, delivered = parcels.sources
+    said = "source deliveries would bring the column 'parcel' to dev as it is, and source parcels hides it there"
+    for other in (delivered, replace(hashing(delivered), personal=(), data={})):
+        with pytest.raises(DeclarationError, match=said):
+            replace(parcels, sources=(hashing(asked), other))
+    both = replace(parcels, sources=(hashing(asked), hashing(delivered)))
+    assert [source.data_in("dev").hidden for source in both.sources] == [{"parcel"}, {"parcel"}]

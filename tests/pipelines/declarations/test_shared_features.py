@@ -13,7 +13,7 @@ from pipelines.commands import check as check_command
 from pipelines.commands import features as features_command
 from pipelines.declarations import registry
 from pipelines.declarations.asset import Layer, Table, column
-from pipelines.declarations.feature_table import FeatureTable
+from pipelines.declarations.feature_table import FeatureTable, Lookup
 from pipelines.declarations.job import Task
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.shared_features import SharedFeatures, catalogue, owners_first, sharing_mistakes
@@ -199,6 +199,21 @@ def test_check_compares_and_exits_with_the_readers_name(
     assert "use case late_planes: it reads the shared feature table" in capsys.readouterr().err
 
 
+def test_a_reader_whose_owner_cannot_be_read_is_not_called_sound(
+    declared_pair: Teams, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By name, where the owner is in the middle of a change; the mistake of a use case that it does not read is not its own."""
+    reader = declared_pair[1]
+    for folder, code in (("routes", 2), ("another", 0)):
+        wrong = f"pipelines/use_cases/{folder}/declaration.py line 34: unknown column 'mean_minutes_7d'."
+        monkeypatch.setattr(
+            check_command, "declared", lambda name=None, wrong=wrong: ((reader,), [] if name else [wrong])
+        )
+        assert run_program(PROGRAM, ["check", "late_planes"]) == code
+        said = "use case late_planes: it reads shared features of routes, whose own declaration is wrong: pipelines/"
+        assert (said in capsys.readouterr().err) == (code == 2)
+
+
 def test_no_command_runs_on_a_broken_promise(pair: Teams, monkeypatch: pytest.MonkeyPatch) -> None:
     """The registry itself refuses."""
     owner, reader = pair
@@ -232,9 +247,12 @@ def test_what_the_command_prints_for_a_reader_is_what_a_reader_declares(
     owner, reader = declared_pair
     assert run_program(PROGRAM, ["features", "routes.route_history", "--column", "mean_minutes_7d"]) == 0
     names: dict[str, object] = {}
-    exec("from pipelines.api import *\n" + capsys.readouterr().out, names)  # noqa: S102 - the printed declaration is what is tested
+    exec(capsys.readouterr().out, names)  # noqa: S102 - the printed declaration is what is tested
     (shared,) = names["SHARED_FEATURES"]  # type: ignore[misc] # a tuple
+    printed: Lookup = names["ROUTE_HISTORY_LOOKUP"]  # type: ignore[assignment] # a lookup
     lookup = replace(reader.lookups[0], table=shared.table)
+    assert printed == replace(lookup, columns={"mean_minutes_7d": "mean_minutes_7d"}, lookback_hours=24 * 28)
+    assert names["ROUTE_HISTORY_READ"] is shared.table
     again = replace(reader, shared_features=(shared,), lookups=(lookup,))
     assert sharing_mistakes((owner, again)) == []
     assert shared.table == replace(relied_on(owner), comment=owner.features[0].table.comment)
@@ -253,7 +271,9 @@ def test_the_guide_shares_and_reads_as_it_says() -> None:
         shared = names["SHARED_DEPOT_FEATURES"]
         owner = replace(parcels, features=(shared,), lookups=(replace(lookup, table=shared.table),))
         other = renamed(parcels, "returns_of_parcels")
-        reader = replace(other, features=(), lookups=(names["DEPOT_LOOKUP"],), shared_features=names["SHARED_FEATURES"])
+        reader = replace(
+            other, features=(), lookups=(names["DEPOTS_LOOKUP"],), shared_features=names["SHARED_FEATURES"]
+        )
         assert owner.schemas["parcels_shared_depots"] is Layer.SHARED
         assert sharing_mistakes((owner, reader)) == []
         assert [one.name for one in catalogue((owner, reader))[0].readers] == ["returns_of_parcels"]

@@ -67,6 +67,7 @@ MISTAKES = [
     ("declaration", 'slices=("origin",)', 'slices=("origin")', "slices is 'origin'; give a tuple"),
     ("declaration", 'CATEGORICAL_INPUTS = ("carrier"', 'CATEGORICAL_INPUTS = ("Carrier"', "'Carrier' is not a name"),
     ("declaration", "label_due_days=7", "label_due_days=0", "label_due_days is 0; give more than 0"),
+    ("declaration", "label_due_days=7", "label_due_days=7, evaluation_days=0", "evaluation_days is 0; give more than 0"),
     ("declaration", "label_due_days=7", "label_due_days=7, without_outcome=0.5", "without_outcome is 0.5; a binary"),
     ("declaration", "label_due_days=7", 'label_due_days=7, without_outcome="no"', "without_outcome is 'no'; give a number"),
     ("declaration", "label_due_days=7", 'label_due_days="7"', "label_due_days is '7'; give a whole number."),

@@ -112,7 +112,7 @@ def test_the_command_names_a_killed_run_and_its_batch_and_repairs_both(
     assert main([*words, "--repair"]) == 0
     said = capsys.readouterr().out
     assert "air_time_monitoring.runs: recorded as interrupted" in said
-    assert said.endswith("dev: what is left\n(none)\n")
+    assert said.endswith("dev: nothing is left\n")
     assert main(words) == 0
     with open_lakehouse("dev", root=root) as lakehouse:
         assert {(row["run_id"], row["task"], row["state"]) for row in rows_of(lakehouse, "runs")} >= {

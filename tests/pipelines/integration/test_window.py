@@ -112,7 +112,7 @@ def test_the_refusal_states_what_is_needed() -> None:
 @pytest.mark.parametrize(
     ("counts", "said"),
     [
-        ([], "the sources have no request yet"),
+        ([], "the sources have no request yet that fell due before "),
         (days(1, rows=1, positives=0), "1 requests from 2025-01-01 to 2025-01-01, 1 of them with a label, on 1 days"),
         ([replace(one, labelled=0, positives=0) for one in days(90)], "0 of them with a label, on 0 days"),
         (days(180, rows=5, positives=2), "900 requests"),

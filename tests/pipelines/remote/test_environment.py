@@ -93,7 +93,7 @@ def lived(
 def staging(lived: DeployedLakehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DeployedLakehouse]:
     """The same environment as the one that the SDK's configuration points to, with air_time as the only use case."""
     monkeypatch.setattr("pipelines.commands.smoke.use_cases", lambda: (AIR_TIME,))
-    monkeypatch.setattr("pipelines.commands.remote.status.use_cases", lambda: (AIR_TIME,))
+    monkeypatch.setattr("pipelines.commands.options.use_cases", lambda: (AIR_TIME,))
     point_to(lived.server.host, monkeypatch, tmp_path)
     held = lived.server.held
     lived.server.held = dataclasses.replace(held, jobs=deployed_jobs("staging", jobs_of=AIR_TIME), runs=dict(held.runs))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from ml.monitoring.findings import FindingKind
@@ -88,6 +89,21 @@ def test_failures_stand_first_on_the_page_of_the_house() -> None:
     assert "the model could not be loaded" in attention
     assert re.search(r">platform</span> flight_delay\.scoring, task score failed last", attention), attention[:900]
     assert "data" not in re.findall(r">(data|model|platform)<", attention)
+
+
+def test_the_environments_of_the_house_are_in_the_order_of_what_is_wrong() -> None:
+    """A failed job first, then a finding, then nothing wrong; where nothing has run comes last, also in the navigation."""
+    found = house()
+    assert found.by_urgency == ("prod", "dev", "staging")
+    text = render_house(found)
+    assert re.findall(r'<section id="(dev|staging|prod)">', text) == ["prod", "dev", "staging"]
+    assert re.findall(r'<a href="#(dev|staging|prod)">', text) == ["prod", "dev", "staging"]
+    sound = replace(placed("prod", findings=()), use_case="air_time")
+    several = replace(found, placed=(*found.placed, sound, placed("staging")))
+    assert several.by_urgency == ("prod", "dev", "staging")
+    assert [one.use_case for one in several.cards("prod")] == ["flight_delay", "air_time"]
+    equal = replace(found, placed=(placed("dev", findings=(FOUND,)), placed("prod", findings=(FOUND,))))
+    assert [one.environment for one in equal.urgent] == ["prod", "dev"]
 
 
 def test_failures_stand_first_in_a_report() -> None:

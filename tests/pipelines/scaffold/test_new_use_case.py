@@ -239,6 +239,7 @@ def test_without_a_team_the_settings_do_not_change(clone: Path) -> None:
         ("flight_delay", None, "the use case 'flight_delay' exists already"),
         ("there", None, "the use case 'there' exists already"),
         ("trial", "revenu", "unknown team of infra/settings/teams.yaml 'revenu': did you mean 'revenue'?"),
+        ("trial", "newcomers", "A new team is an entry there, made like the others"),
         ("class", "revenu", "is a keyword of Python: no module can have that name. unknown team"),
     ],
 )

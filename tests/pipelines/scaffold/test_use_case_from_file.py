@@ -23,7 +23,7 @@ from pipelines.declared_code.mistakes import code_mistakes
 from pipelines.execution import jobs
 from pipelines.lakehouse.engines.embedded import session
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
-from pipelines.scaffold.from_file import next_commands
+from pipelines.scaffold.from_file import next_commands, template_values
 from pipelines.scaffold.given import Given
 from pipelines.scaffold.new_use_case import create
 from pipelines.scaffold.own_file import read_own_file
@@ -307,3 +307,69 @@ def test_the_command_makes_the_folder_and_lists_what_is_to_decide(
     tables = (tmp_path / "pipelines" / "use_cases" / "returns" / "tables.py").read_text(encoding="utf-8")
     assert 'TIME_ZONE = "Europe/Berlin"' in tables
     assert "To decide, because the file does not say it:" in tables
+
+
+def test_what_is_no_file_with_rows_says_what_it_is(tmp_path: Path) -> None:
+    """A folder names a file in it, whatever its own name; an empty file is called empty."""
+    folder = tmp_path / "exports.csv"
+    folder.mkdir()
+    with pytest.raises(LakehouseError, match=r"it is a folder: name a file in it; there is none"):
+        proposed(folder)
+    (folder / "orders.csv").write_text("")
+    with pytest.raises(LakehouseError, match=r"it is a folder: name a file in it, such as orders\.csv\."):
+        proposed(folder)
+    with pytest.raises(LakehouseError, match=r"orders\.csv: it is empty: the first line has to name the columns"):
+        proposed(folder / "orders.csv")
+
+
+def test_a_column_that_nearly_names_a_row_is_named_with_its_repetition(tmp_path: Path) -> None:
+    """Rows that were exported twice are no reason to look for another key; taken as the key, it is not called unique."""
+    rows = many("A-{n};2024-01-{day}T08:00:00Z;{n}.5;{bit}", 200)
+    again = csv_file(tmp_path, "Order no;at;amount;y", *rows, rows[7], rows[9])
+    with pytest.raises(LakehouseError) as refused:
+        proposed(again, label="y")
+    assert (
+        "('Order no' does but for 2 of 202 rows, such as a second 'A-7': give --key 'Order no' and these are quarantined)"
+        in str(refused.value)
+    )
+    found = proposed(again, label="y", key=("Order no",))
+    (line,) = [one for one in template_values(found)["request_lines"] if "order_no" in one.code]
+    assert "200 different values, in 2 rows one that was there before" in line.comment
+
+
+def test_the_last_column_is_predicted_also_where_it_is_a_text_of_classes(tmp_path: Path) -> None:
+    """Where no name says what is predicted; a text before it is offered as another label."""
+    teams = ("network", "billing", "sales")
+    rows = [f"{n},2024-01-{n % 28 + 1:02d}T08:00:00Z,{'abc'[n // 3 % 3]},{n % 7},{teams[n % 3]}" for n in range(60)]
+    found = proposed(csv_file(tmp_path, "id,at,channel,attachments,team assigned", *rows))
+    assert found.label.name == "team_assigned"
+    assert found.problem == MultiClass(classes=("billing", "network", "sales"))
+    assert "also one whose few texts are classes ('channel')." in " ".join(found.decide)
+
+
+def test_what_names_a_row_together_with_the_day_is_an_entity(tmp_path: Path) -> None:
+    """The store of a store's day has a history and is an input; few stores that come every day are exactly these."""
+    rows = [
+        f"{dt.date(2024, 1, 1) + dt.timedelta(days=day)},{store},{(day * store) % 13}.5,{10 * store + day % 5}"
+        for day in range(40)
+        for store in (1, 2, 3)
+    ]
+    found = proposed(csv_file(tmp_path, "date,store,price,units_sold", *rows))
+    assert [column.name for column in found.key] == ["store", "date"]
+    assert found.entity is not None
+    assert found.entity.name == "store"
+    assert [column.name for column in found.inputs.categorical] == ["store"]
+    values = template_values(found)
+    assert (values["entity_kind"], values["slices"]) == ("FIXED", ["store"])
+    assert "entities of 'store' are declared as exactly these (FIXED in declaration.py)" in " ".join(found.decide)
+
+
+def test_a_file_of_few_rows_a_day_is_retrained_on_days_that_have_what_the_gate_asks_for(tmp_path: Path) -> None:
+    """On the days of the default every retraining would be refused, and the first champion would stay for ever."""
+    start = dt.date(2023, 1, 1)
+    few = [f"{n},{start + dt.timedelta(days=n // 8)},{n % 7}.5,{n % 5}" for n in range(8 * 400)]
+    values = template_values(proposed(csv_file(tmp_path, "id,at,price,units_sold", *few)))
+    assert values["retrained"].reason == "The gate asks for 1,000 rows, and the file has 8 a day."
+    assert (values["retrained"].training_days, values["retrained"].evaluation_days) == (300, 150)
+    many_a_day = [f"{n},{start + dt.timedelta(days=n // 90)},{n % 7}.5,{n % 5}" for n in range(90 * 60)]
+    assert template_values(proposed(csv_file(tmp_path, "id,at,price,units_sold", *many_a_day)))["retrained"] is None

@@ -190,3 +190,19 @@ def test_a_header_that_differs_from_the_agreed_columns_is_refused(tmp_path: Path
     (tmp_path / "x.csv").write_text("a,bb\n1,2\n")
     with pytest.raises(SourceError, match=r"column 'b' is missing; unexpected column 'bb'"):
         read_text_csv(tmp_path, "x.csv", ("a", "b"))
+
+
+def test_a_process_that_ends_right_after_reading_ends_as_it_says(tmp_path: Path) -> None:
+    """Arrow's threads may let go of a file after the interpreter has ended: no Python memory is theirs to free, or it aborts."""
+    parquet.write_table(pa.table({"a": ["x"] * 10, "b": ["y"] * 10}), tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv").write_text("a,b\nx,y\n")
+    code = (
+        "import sys; from pathlib import Path; from pipelines.sources.files import read_parquet, read_text_csv; "
+        "{}(Path(sys.argv[1]), sys.argv[2], ['a', 'b']); sys.exit(2)"
+    )
+    calls = [("read_parquet", "rows.parquet")] * 8 + [("read_text_csv", "rows.csv")] * 4
+    running = [
+        subprocess.Popen([sys.executable, "-c", code.format(reader), str(tmp_path), name], stderr=subprocess.DEVNULL)
+        for reader, name in calls
+    ]
+    assert [process.wait() for process in running] == [2] * len(calls)

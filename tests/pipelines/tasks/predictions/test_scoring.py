@@ -12,6 +12,7 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.data.labels import live_predictions
 from pipelines.tasks.monitoring import retraining, window_judge
+from pipelines.tasks.monitoring.measurement import measure
 from pipelines.tasks.predictions.scoring import score, seen_until, window_start
 from tests.pipelines.tasks.ingested_flights import FEBRUARY, FLIGHT_DELAY, JANUARY, MARCH, rows
 from tests.pipelines.tasks.mutants import registered, trained, training_flights
@@ -123,16 +124,34 @@ def test_two_scorings_of_one_window_make_one_prediction_each(context: Context) -
 
 
 @pytest.mark.usefixtures("champion")
-def test_a_prediction_of_what_the_version_was_trained_on_is_marked_and_not_live(context: Context) -> None:
-    """A first scoring without a start does not make any."""
+def test_a_prediction_of_what_the_version_was_trained_on_is_marked_and_not_live(
+    context: Context, said: list[str]
+) -> None:
+    """A first scoring without a start does not make any; a run that does says that nothing is measured on them."""
     request(context, "seen", day(2))
     request(context, "unseen", day(5))
     assert score(context, since=None, until=day(21), alias=CHAMPION).rows == 1
+    assert "hindsight" not in " ".join(said)
     score(context, since=JANUARY, until=day(21), alias=CHAMPION)
+    assert "1 predictions up to 2013-01-21; 1 of them in hindsight: the version was trained and evaluated" in said[-1]
     assert {key: row["hindsight"] for key, row in predictions(context).items()} == {"seen": True, "unseen": False}
     live = live_predictions(context, JANUARY, FEBRUARY).toArrow()["request_key"].to_pylist()
     assert live == ["unseen"]
     assert set(window_judge._days_scored(context, (Window(start=JANUARY, end=FEBRUARY),)).values()) == {1}
+
+
+@pytest.mark.usefixtures("champion")
+def test_a_month_that_was_scored_in_hindsight_alone_says_so(context: Context, said: list[str]) -> None:
+    """Neither is the scoring job to be checked, nor is a label waited for; each finding names its month."""
+    request(context, "seen", day(2))
+    score(context, since=JANUARY, until=day(21), alias=CHAMPION)
+    measure(context, since=None, until=FEBRUARY)
+    assert "2013-01: no prediction to measure" in said
+    retraining.decide(context, since=None, until=FEBRUARY)
+    (finding,) = [line for line in said if line.startswith("finding of ")]
+    assert finding.startswith(
+        "finding of 2013-01: no predictions were made in the window: its 1 were made in hindsight"
+    )
 
 
 def test_what_a_version_has_seen_ends_after_its_last_trained_or_evaluated_row(champion: ModelVersion) -> None:
