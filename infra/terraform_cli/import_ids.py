@@ -13,6 +13,7 @@ FILE = Path(__file__).with_name("import_ids.yaml")
 PAGES = "https://registry.terraform.io/providers/{provider}/latest/docs/resources/{page}#import"
 PROVIDERS = {"databricks": "databricks/databricks", "azurerm": "hashicorp/azurerm", "azuread": "hashicorp/azuread"}
 GROUP = "/subscriptions/{subscription_id}/resourceGroups/{resource_group_name}"
+REFERENCE = re.compile(r"\$\{(?P<type>[a-z]\w*)\.(?P<name>\w+)\.(?P<argument>\w+)\}")
 PART = re.compile(r"\{(\w+)\}")
 
 
@@ -51,6 +52,35 @@ class ImportRule:
         if any(values.get(name) in (None, "") for name in names):
             return None
         return PART.sub(lambda part: str(values[part[1]]), self.id)
+
+
+def stated_id(address: str, resources: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str | None:
+    """Return the id of an object as its stack states it; None where that needs a value that the stack does not state.
+
+    Parameters
+    ----------
+    address
+        ``TYPE.NAME`` of the resource.
+    resources
+        Every resource of the stack's Terraform JSON: type to name to arguments.
+    """
+    type_, _, name = address.partition(".")
+    rule, stated = import_rules().get(type_), resources.get(type_, {}).get(name)
+    if rule is None or stated is None or not rule.id:
+        return None
+    return rule.filled({part: _resolved(stated.get(part), resources) for part in PART.findall(rule.id)})
+
+
+def _resolved(value: Any, resources: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Any:
+    """Return what a value is, through references to arguments of other resources; None for anything else."""
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    found = REFERENCE.fullmatch(value)
+    if found is None:
+        return None
+    if found["argument"] == "id":
+        return stated_id(f"{found['type']}.{found['name']}", resources)
+    return _resolved(resources.get(found["type"], {}).get(found["name"], {}).get(found["argument"]), resources)
 
 
 def _pattern(form: str) -> str:
