@@ -79,8 +79,10 @@ def not_recorded(output: str, resources: Mapping[str, Any] | None = None) -> dic
     resources
         Every resource of the stack's Terraform JSON: type to name to arguments.
     """
-    errors = (re.match(r"(.*already exists.*?) with ([^\s,]+),", one) for one in _plain(output).split("Error: "))
-    return {found[2]: _id_of(found[2], found[1], resources or {}) for found in errors if found}
+    # A provider says what happened in the headline before the address, or in the text after it.
+    errors = [one for one in _plain(output).split("Error: ") if "already exists" in one]
+    places = ((one, re.search(r"\bwith ([^\s,]+),", one)) for one in errors)
+    return {found[1]: _id_of(found[1], one, resources or {}) for one, found in places if found}
 
 
 def _id_of(address: str, error: str, resources: Mapping[str, Any]) -> str:
