@@ -13,7 +13,7 @@ from infra.offline import values
 from infra.terraform_cli.import_ids import ImportRule
 
 IMPORTED = b"imported"
-"""The private data of a state that was imported and has not been applied since."""
+"""The private data of a state that was imported, as long as the object lives."""
 NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0)
 
 

@@ -88,10 +88,10 @@ class LoadingProvider(GenericProvider):
             return pb.ApplyResourceChange.Response(new_state=_dynamic(None))
         known = _filled(plan, decided)
         state = values.applied(block, known, resource_type=request.type_name)
-        imported = request.planned_private == IMPORTED
         return pb.ApplyResourceChange.Response(
-            new_state=_dynamic(state), private=b"" if imported else request.planned_private, legacy_type_system=imported
-        )
+            new_state=_dynamic(state), private=request.planned_private,
+            legacy_type_system=request.planned_private == IMPORTED,
+        )  # fmt: skip
 
     def read_data(self, request: Any) -> Any:
         """Return what the service finds; made-up values for what it does not know."""
