@@ -100,7 +100,9 @@ def _typed(kind: Any, value: Any) -> Any:
     if isinstance(kind, list) and kind[0] in ("list", "set"):
         return [_typed(kind[1], item) for item in ([value] if isinstance(value, dict) else value)]
     if isinstance(kind, list) and kind[0] == "object":
-        return {name: None if value.get(name) is None else _typed(inner, value[name]) for name, inner in kind[1].items()}
+        return {
+            name: None if value.get(name) is None else _typed(inner, value[name]) for name, inner in kind[1].items()
+        }
     return value
 
 
@@ -136,11 +138,10 @@ def _same(one: Any, other: Any, *, in_any_order: bool) -> bool:
 def _stated(value: Any) -> Any:
     """Return a value without what is not set, at every depth; nothing for what holds nothing."""
     if isinstance(value, dict):
-        held = {name: inner for name, one in value.items() if (inner := _stated(one)) is not None}
-        return held or None
+        return {name: inner for name, one in value.items() if (inner := _stated(one)) is not None} or None
     if isinstance(value, list):
-        held = [_stated(one) for one in value]
-        return None if all(one is None for one in held) else held
+        items = [_stated(one) for one in value]
+        return None if all(one is None for one in items) else items
     return None if value != values.UNKNOWN and value in NOTHING else value
 
 

@@ -120,7 +120,7 @@ class ByHand:
             else:
                 found.append("applied")
         if commands:
-            with self.rehearsal.step("keep what was created in part, as the refusal says", identity) as found:
+            with self.rehearsal.step("keep what was created, as the refusal says", identity) as found:
                 for command in commands:
                     self.rehearsal.run(identity, shlex.split(command))
                     found.append(command.rpartition(" ")[2])

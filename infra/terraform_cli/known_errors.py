@@ -86,13 +86,13 @@ def not_recorded(output: str, resources: Mapping[str, Any] | None = None) -> dic
 
 
 def _id_of(address: str, error: str, resources: Mapping[str, Any]) -> str:
-    named = re.search(r"""["'](?P<id>/[^"']+)["']""", error)
-    if named is None and (stated := stated_id(address, resources)):
+    said = re.search(r"""["'](?P<id>[^"']+)["'] already exists""", error)
+    if said and said["id"].startswith("/"):
+        return said["id"]
+    if stated := stated_id(address, resources):
         return stated
     rule = import_rules().get(address.partition(".")[0])
-    if named is None and rule is not None and rule.id == "{name}":
-        named = re.search(r"'(?P<id>[^']+)'", error)
-    return named["id"] if named else "ID"
+    return said["id"] if said and rule is not None and rule.id == "{name}" else "ID"
 
 
 def take_over(found: Mapping[str, str], folder: Path) -> str:

@@ -19,7 +19,11 @@ def _scim(kind: str, field: str, argument: str) -> LoadedKind:
         return {"schemas": [SCHEMA.format(kind.removesuffix("s"))], **name, field: state[argument], **more}
 
     def tells(answer: Json) -> Json:
-        return {"display_name": answer.get("displayName"), argument: answer.get(field), "external_id": answer.get("externalId")}
+        return {
+            "display_name": answer.get("displayName"),
+            argument: answer.get(field),
+            "external_id": answer.get("externalId"),
+        }
 
     return rest(
         create=f"POST {A}/scim/v2/{kind}",
@@ -106,7 +110,11 @@ def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: st
 
 
 def _attached(session: Session, parts: State) -> Json:
-    return {"metastore_id": session.ask("GET", filled(f"{WORKSPACE}/metastore", parts))["metastore_assignment"]["metastore_id"]}
+    return {
+        "metastore_id": session.ask("GET", filled(f"{WORKSPACE}/metastore", parts))["metastore_assignment"][
+            "metastore_id"
+        ]
+    }
 
 
 def _assigned(session: Session, parts: State) -> Json:

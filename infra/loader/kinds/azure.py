@@ -1,13 +1,19 @@
 """Of Azure and Entra what Databricks needs: resource groups, workspaces, access connectors, applications, their principals."""
 
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 from infra.loader.kind import LoadedKind, State
-from infra.loader.session import Json, Session
-
+from infra.loader.session import Json, LoaderError, MissingObjectError, Session
 
 GROUP = "/subscriptions/{subscription_id}/resourceGroups/{resource_group_name}"
+
+TAKEN = (
+    'a resource with the ID "{id}" already exists - to be managed via Terraform this resource needs to be imported into the '
+    'State. Please see the resource documentation for "{type}" for more information'
+)
+"""The real provider's sentence (`ImportAsExistsError` in its code)."""
 
 
 def group_path(session: Session, name: str) -> str:
@@ -15,8 +21,37 @@ def group_path(session: Session, name: str) -> str:
     return f"/subscriptions/{session.configuration['subscription_id']}/resourceGroups/{name}"
 
 
-def _make_group(session: Session, plan: State) -> Json:
-    identity = group_path(session, plan["name"])
+def created(type_: str, put: Callable[[Session, State], Json], place: Callable[[Session, State], str],
+            find: Callable[[Session, State], Json]) -> LoadedKind:  # fmt: skip
+    """Return the kind of a resource that one PUT creates and changes, of which the provider creates none that exists.
+
+    Parameters
+    ----------
+    type_
+        Terraform's type.
+    place
+        Returns the id of the resource of a plan.
+    """
+
+    def create(session: Session, plan: State) -> Json:
+        identity = place(session, plan)
+        try:
+            session.azure("GET", identity)
+        except MissingObjectError:
+            return put(session, plan)
+        raise LoaderError(TAKEN.format(id=identity, type=type_))
+
+    return LoadedKind(
+        create=create, change=lambda session, _state, plan: put(session, plan), read=read_tags, delete=delete, find=find
+    )
+
+
+def _group(session: Session, plan: State) -> str:
+    return group_path(session, plan["name"])
+
+
+def _put_group(session: Session, plan: State) -> Json:
+    identity = _group(session, plan)
     session.azure("PUT", identity, {"location": plan["location"], "tags": plan.get("tags", {})})
     return {"id": identity}
 
@@ -55,10 +90,18 @@ def delete(session: Session, state: State) -> None:
     session.azure("DELETE", state["id"])
 
 
-def _make_workspace(session: Session, plan: State) -> Json:
-    group = group_path(session, plan["resource_group_name"])
-    managed = group_path(session, plan["managed_resource_group_name"])
-    identity = f"{group}/providers/Microsoft.Databricks/workspaces/{plan['name']}"
+def in_group(type_: str) -> Callable[[Session, State], str]:
+    """Return the function that makes the id of a resource of a type, which may name arguments in braces, in its group."""
+    return lambda session, plan: (
+        f"{group_path(session, plan['resource_group_name'])}/providers/{type_.format(**plan)}/{plan['name']}"
+    )
+
+
+_workspace, _connector = (in_group(f"Microsoft.Databricks/{one}") for one in ("workspaces", "accessConnectors"))
+
+
+def _put_workspace(session: Session, plan: State) -> Json:
+    managed, identity = group_path(session, plan["managed_resource_group_name"]), _workspace(session, plan)
     body = {
         "location": plan["location"], "sku": {"name": plan.get("sku", "premium")}, "tags": plan.get("tags", {}),
         "properties": {"managedResourceGroupId": managed},
@@ -80,9 +123,8 @@ def _find_workspace(session: Session, parts: State) -> Json:
     return {**common(answer), **more, "managed_resource_group_name": managed, "sku": answer["sku"]["name"]}
 
 
-def _make_connector(session: Session, plan: State) -> Json:
-    group = group_path(session, plan["resource_group_name"])
-    identity = f"{group}/providers/Microsoft.Databricks/accessConnectors/{plan['name']}"
+def _put_connector(session: Session, plan: State) -> Json:
+    identity = _connector(session, plan)
     body = {"location": plan["location"], "tags": plan.get("tags", {}), "identity": {"type": plan["identity"]["type"]}}
     return {"id": identity, "identity": _identity(session.azure("PUT", identity, body))}
 
@@ -168,19 +210,23 @@ def find_principal(session: Session, config: State) -> Json | None:
 
 
 KINDS = {
-    "azurerm_resource_group": LoadedKind(create=_make_group, read=read_tags, delete=delete, find=_find_group),
-    "azurerm_databricks_workspace": LoadedKind(
-        create=_make_workspace, read=read_tags, delete=delete, find=_find_workspace
+    "azurerm_resource_group": created("azurerm_resource_group", _put_group, _group, _find_group),
+    "azurerm_databricks_workspace": created(
+        "azurerm_databricks_workspace", _put_workspace, _workspace, _find_workspace
     ),
-    "azurerm_databricks_access_connector": LoadedKind(
-        create=_make_connector, read=read_tags, delete=delete, find=_find_connector
+    "azurerm_databricks_access_connector": created(
+        "azurerm_databricks_access_connector", _put_connector, _connector, _find_connector
     ),
     "azuread_application": LoadedKind(
-        create=_make_application, change=lambda _session, _state, _plan: {}, delete=_delete_entity,
+        create=_make_application,
+        change=lambda _session, _state, _plan: {},
+        delete=_delete_entity,
         find=_find_application,
     ),
     "azuread_service_principal": LoadedKind(
-        create=_make_principal, change=lambda _session, _state, _plan: {}, delete=_delete_entity,
+        create=_make_principal,
+        change=lambda _session, _state, _plan: {},
+        delete=_delete_entity,
         find=_find_existing_principal,
     ),
     "azuread_application_federated_identity_credential": LoadedKind(create=_make_credential, find=_find_credential),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from infra.loader.kind import LoadedKind, State
-from infra.loader.kinds.azure import GROUP, common, delete, found, group_path, read_tags
+from infra.loader.kinds.azure import GROUP, common, created, found, in_group
 from infra.loader.session import Json, Session
 
 Body = Callable[[State], Json]
@@ -23,11 +23,13 @@ ENABLED = {True: "Enabled", False: "Disabled"}
 Tells = Callable[[Json], Json]
 
 
-def _kind(type_: str, body: Body, tells: Tells, *, gives: Tells = lambda _made: {}) -> LoadedKind:
+def _kind(name: str, type_: str, body: Body, tells: Tells, *, gives: Tells = lambda _made: {}) -> LoadedKind:
     """Return the kind of a resource that one PUT creates and changes.
 
     Parameters
     ----------
+    name
+        The type in Terraform.
     type_
         The type in Azure; braces hold attributes of the plan.
     body
@@ -37,9 +39,10 @@ def _kind(type_: str, body: Body, tells: Tells, *, gives: Tells = lambda _made: 
     gives
         The attributes that the service decides, from the properties of its answer.
     """
+    place = in_group(type_)
 
-    def create(session: Session, plan: State) -> Json:
-        identity = f"{group_path(session, plan['resource_group_name'])}/providers/{type_.format(**plan)}/{plan['name']}"
+    def put(session: Session, plan: State) -> Json:
+        identity = place(session, plan)
         sent = {"location": plan.get("location", "global"), "tags": plan.get("tags", {}), "properties": body(plan)}
         made = session.azure("PUT", identity, sent)
         return {"id": identity, **gives(made["properties"])}
@@ -49,7 +52,7 @@ def _kind(type_: str, body: Body, tells: Tells, *, gives: Tells = lambda _made: 
         told = {**common(answer), **tells(answer["properties"]), **gives(answer["properties"])}
         return {name: value for name, value in told.items() if (name, value) not in DEFAULTS}
 
-    return LoadedKind(create=create, read=read_tags, delete=delete, find=find)
+    return created(name, put, place, find)
 
 
 def _networks(plan: State) -> Json:
@@ -100,13 +103,21 @@ FEATURES = "currentBillingFeatures"
 
 def _capped(kind: LoadedKind) -> LoadedKind:
     """Return the kind of a component with what it accepts in a day, which has a place of its own."""
-    find = kind.find
+    find, change = kind.find, kind.change
+
+    def cap(session: Session, plan: State, identity: str) -> None:
+        if "daily_data_cap_in_gb" in plan:
+            features = {"DataVolumeCap": {"Cap": plan["daily_data_cap_in_gb"]}, "CurrentBillingFeatures": ["Basic"]}
+            session.azure("PUT", f"{identity}/{FEATURES}", features)
 
     def create(session: Session, plan: State) -> Json:
         made = kind.create(session, plan)
-        if "daily_data_cap_in_gb" in plan:
-            features = {"DataVolumeCap": {"Cap": plan["daily_data_cap_in_gb"]}, "CurrentBillingFeatures": ["Basic"]}
-            session.azure("PUT", f"{made['id']}/{FEATURES}", features)
+        cap(session, plan, made["id"])
+        return made
+
+    def change_it(session: Session, state: State, plan: State) -> Json:
+        made = change(session, state, plan) if change else {}
+        cap(session, plan, state["id"])
         return made
 
     def find_it(session: Session, parts: State) -> Json:
@@ -114,7 +125,7 @@ def _capped(kind: LoadedKind) -> LoadedKind:
         told = session.azure("GET", f"{found['id']}/{FEATURES}")
         return {**found, "daily_data_cap_in_gb": told["DataVolumeCap"]["Cap"]}
 
-    return replace(kind, create=create, find=find_it)
+    return replace(kind, create=create, change=change_it, find=find_it)
 
 
 def _scope(plan: State) -> Json:
@@ -205,21 +216,26 @@ def _of_workbook(told: Json) -> Json:
 
 
 KINDS = {
-    "azurerm_log_analytics_workspace": _kind("Microsoft.OperationalInsights/workspaces", _workspace, _of_workspace),
+    "azurerm_log_analytics_workspace": _kind(
+        "azurerm_log_analytics_workspace", "Microsoft.OperationalInsights/workspaces", _workspace, _of_workspace),
     "azurerm_application_insights": _capped(_kind(
-        "Microsoft.Insights/components", _component, _of_component,
+        "azurerm_application_insights", "Microsoft.Insights/components", _component, _of_component,
         gives=lambda made: {
             "app_id": made["AppId"], "instrumentation_key": made["InstrumentationKey"],
             "connection_string": made["ConnectionString"],
         },
     )),
-    "azurerm_monitor_private_link_scope": _kind("Microsoft.Insights/privateLinkScopes", _scope, _of_scope),
+    "azurerm_monitor_private_link_scope": _kind(
+        "azurerm_monitor_private_link_scope", "Microsoft.Insights/privateLinkScopes", _scope, _of_scope),
     "azurerm_monitor_private_link_scoped_service": _kind(
-        "Microsoft.Insights/privateLinkScopes/{scope_name}/scopedResources",
+        "azurerm_monitor_private_link_scoped_service", "Microsoft.Insights/privateLinkScopes/{scope_name}/scopedResources",
         lambda plan: {"linkedResourceId": plan["linked_resource_id"]},
         lambda told: {"linked_resource_id": told["linkedResourceId"]},
     ),
-    "azurerm_monitor_action_group": _kind("Microsoft.Insights/actionGroups", _people, _of_people),
-    "azurerm_monitor_scheduled_query_rules_alert_v2": _kind("Microsoft.Insights/scheduledQueryRules", _rule, _of_rule),
-    "azurerm_application_insights_workbook": _kind("Microsoft.Insights/workbooks", _workbook, _of_workbook),
+    "azurerm_monitor_action_group": _kind(
+        "azurerm_monitor_action_group", "Microsoft.Insights/actionGroups", _people, _of_people),
+    "azurerm_monitor_scheduled_query_rules_alert_v2": _kind(
+        "azurerm_monitor_scheduled_query_rules_alert_v2", "Microsoft.Insights/scheduledQueryRules", _rule, _of_rule),
+    "azurerm_application_insights_workbook": _kind(
+        "azurerm_application_insights_workbook", "Microsoft.Insights/workbooks", _workbook, _of_workbook),
 }  # fmt: skip

@@ -87,7 +87,7 @@ def _make_endpoint(session: Session, plan: State) -> Json:
 
 def _find_endpoint(session: Session, parts: State) -> Json:
     found = session.ask("GET", f"/api/2.0/serving-endpoints/{parts['name']}")
-    shown = {name: found[name] for name in ("name", "tags", "description") if name in found}
+    shown: Json = {name: found[name] for name in ("name", "tags", "description") if name in found}
     return {**shown, "id": parts["name"], "serving_endpoint_id": found["id"]}
 
 

@@ -135,7 +135,10 @@ def test_what_the_provider_does_not_import_is_refused_in_its_own_words(place: Pl
     """The sentence is the one of the provider's page, which it names."""
     assert place.run("state", "rm", "databricks_workspace_conf.one").returncode == 0
     said = place.says("import", "databricks_workspace_conf.one", "_")
-    assert "Importing this resource is not currently supported. (https://registry.terraform.io/providers/databricks" in said
+    assert (
+        "Importing this resource is not currently supported. (https://registry.terraform.io/providers/databricks"
+        in said
+    )
 
 
 def test_terraform_writes_the_configuration_of_what_it_imports(place: Place) -> None:

@@ -15,6 +15,7 @@ from infra.constructs.release import Release
 from infra.loader.kinds import KINDS
 from infra.loader.kinds.access import GRANTED
 from infra.terraform_cli.import_ids import import_rules
+from infra.terraform_cli.known_errors import not_recorded
 from pipelines.declarations.environment import ENVIRONMENTS
 from tests.infra.conftest import PUBLISHING, with_stores
 from tests.infra.emulated_cloud.todays_company import TodaysCompany, todays_company
@@ -109,7 +110,11 @@ def test_what_is_forgotten_is_taken_over_and_nothing_is_to_change(company: Today
     assert planned.returncode == 0, planned.stderr
     shown = json.loads(cloud.terraform(stack, identity, "show", "-json", "plan").stdout)
     for change in shown["resource_changes"]:
-        excused = {*RULES[change["type"]].not_told, *NOT_SENT.get(change["type"], ())} if change["mode"] == "managed" else set()
+        excused = (
+            {*RULES[change["type"]].not_told, *NOT_SENT.get(change["type"], ())}
+            if change["mode"] == "managed"
+            else set()
+        )
         assert changed(change["change"]) <= excused, change["address"]
         assert change["change"]["actions"] in (["no-op"], ["update"], ["read"]), change["address"]
     taken = {change["address"] for change in shown["resource_changes"] if "importing" in change["change"]}
@@ -149,3 +154,23 @@ def test_a_type_without_objects_here_says_how_its_provider_imports_it(company: T
         assert "/virtualNetworks/{name}" in said
     finally:
         state.write_text(before, encoding="utf-8")
+
+
+def test_a_resource_of_azure_that_exists_is_refused_and_taken_over_by_the_printed_command(
+    company: TodaysCompany,
+) -> None:
+    """What somebody has changed in it meanwhile is what the plan changes back."""
+    identity, cloud, address = company.identity("dev"), company.cloud, "azurerm_resource_group.group"
+    assert cloud.terraform("dev-platform", identity, "state", "rm", address).returncode == 0
+    refused = cloud.terraform("dev-platform", identity, "apply", "-input=false", "-auto-approve")
+    found = not_recorded(refused.stderr, cloud.stacks["dev-platform"].content["resource"])
+    assert list(found) == [address], refused.stderr
+    groups = cloud.world.store("azure", "resources")
+    groups[found[address].lower()]["tags"] = {"of": "somebody"}
+    taken = cloud.terraform("dev-platform", identity, "import", *next(iter(found.items())))
+    assert taken.returncode == 0, taken.stderr
+    planned = cloud.terraform("dev-platform", identity, "plan", "-input=false")
+    assert "0 to add, 1 to change, 0 to destroy" in planned.stdout, planned.stdout
+    assert f"{address} will be updated" in planned.stdout
+    assert company.cloud.apply("dev-platform", identity) == []
+    assert groups[found[address].lower()]["tags"]["managed_by"] == "terraform"
