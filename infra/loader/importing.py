@@ -15,12 +15,13 @@ from infra.terraform_cli.import_ids import ImportRule
 IMPORTED = b"imported"
 """The private data of a state that was imported, as long as the object lives."""
 NOTHING: tuple[Any, ...] = (None, "", [], {}, False, 0)
+"""What is not set, for a service."""
 
 
 def imported_state(
     rule: ImportRule | None, kind: LoadedKind | None, session: Session, block: Mapping[str, Any], identity: str
 ) -> dict[str, Any]:
-    """Return the state of an object by its id.
+    """Return the state of an object by its id; what the provider computes and the loader does not know is made up.
 
     Parameters
     ----------
@@ -109,8 +110,8 @@ def _typed(kind: Any, value: Any) -> Any:
 def settled(before: Any, plan: Any, block: Mapping[str, Any]) -> Any:
     """Return the plan of a resource that was imported: what differs from the state only in nothing stays as it is.
 
-    A service tells no difference between what is not set and what is false, zero or empty; nor do the real providers' states
-    (https://developer.hashicorp.com/terraform/plugin/sdkv2/schemas/schema-types: a zero value is one that is not set).
+    A service tells no difference between what is not set and what is false, zero or empty; nor do the states of real providers
+    of Terraform's older SDK (https://developer.hashicorp.com/terraform/plugin/framework/migrating/benefits).
     """
     sets = {name for name, one in _members(block).items() if _is_set(one)}
     return {
