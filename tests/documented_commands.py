@@ -19,7 +19,7 @@ CLOUD = "tests/infra/rehearsal/test_documented_deployment.py"
 RUN_IN_CLOUD: Mapping[str, str] = {
     "platform.md": r"infra (ready|bootstrap) ",
     "first-day.md": r"infra ready ",
-    "releases.md": r"infra (plan prod|kept|apply prod|rollback prod|drift prod)|infra review --plan |^terraform (?!.* (force-unlock|import) )",
+    "releases.md": r"infra (plan prod|kept|apply prod|rollback prod|drift prod)|infra review --plan |^terraform (?!.* force-unlock )",
     "delivery.md": r"infra kept ",
     "branches.md": r"--remote$|infra branch new_gate (?!.*--offline)",
     "on-call.md": r"mlops (schedules|status) ",
@@ -97,7 +97,6 @@ OTHERS: Mapping[str, str] = {
     r"^(npm|npx|uv) ": "installs packages, or needs those that it has installed",
     r"^curl ": "asks an endpoint that serves",
     r"LOCK_ID": "releases a lock that a lost machine has left",
-    r"^terraform .* import ": "needs the real provider of Terraform, which imports",
     r"^export ": "sets a variable for commands that are not run here",
     r"pytest ": "is a part of the suite",
 }

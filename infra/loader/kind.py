@@ -24,12 +24,16 @@ class LoadedKind:
         Changes the object from a state to a plan; returns values that the service decides anew. None: `create` does it.
     delete
         Deletes the object.
+    find
+        Returns the attributes of an object that no state knows, by the parts of its id for an import; raises
+        `MissingObjectError` if there is none. None: the type is not imported.
     """
 
     create: Callable[[Session, State], Json]
     read: Callable[[Session, State], Json] = lambda _session, _state: {}
     change: Callable[[Session, State, State], Json] | None = None
     delete: Callable[[Session, State], object] = lambda _session, _state: None
+    find: Callable[[Session, State], Json] | None = None
 
 
 def rest(
@@ -46,6 +50,7 @@ def rest(
     shows: tuple[str, ...] = (),
     query: Callable[[State], Json | None] = lambda _state: None,
     keyed: bool = False,
+    tells: Callable[[Json], Json] = dict,
 ) -> LoadedKind:
     """Return the kind of an object with one request each.
 
@@ -68,6 +73,8 @@ def rest(
         The query of a creation.
     keyed
         Whether a change or deletion by POST names the object in its body, by `key`.
+    tells
+        The attributes that an answer tells; those of its fields' names if they are the same.
     """
     change, delete, get = change or f"PATCH {one}", delete or f"DELETE {one}", get or f"GET {one}"
 
@@ -98,7 +105,11 @@ def rest(
     def delete_it(session: Session, state: State) -> None:
         send(session, delete, state, {key: state["id"]} if keyed else None)
 
-    return LoadedKind(create=create_it, read=read_it, change=change_it, delete=delete_it)
+    def find_it(session: Session, parts: State) -> Json:
+        answer = send(session, get, parts)
+        return {**tells(answer), **taken(answer, parts)}
+
+    return LoadedKind(create=create_it, read=read_it, change=change_it, delete=delete_it, find=find_it)
 
 
 def filled(path: str, state: State) -> str:

@@ -5,11 +5,13 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
+from infra.loader.importing import IMPORTED, imported_state, settled
 from infra.loader.kind import LoadedKind
 from infra.loader.kinds import DATA, KINDS
 from infra.loader.session import LoaderError, MissingObjectError, Session
 from infra.offline import values
 from infra.offline.provider import GenericProvider
+from infra.terraform_cli.import_ids import import_rules
 from ml.spec.errors import LakehouseError
 
 Json = dict[str, Any]
@@ -48,6 +50,29 @@ class LoadingProvider(GenericProvider):
         now = {**state, **_shaped(block, state, found)}
         return pb.ReadResource.Response(new_state=_dynamic(now), private=request.private)
 
+    def import_state(self, request: Any) -> Any:
+        """Return the state of an object that exists, by the id that the provider's page of the type states."""
+        name, block = request.type_name, self._block("resources", request.type_name)
+        try:
+            state = imported_state(import_rules().get(name), KINDS.get(name), self._session, block, request.id)
+        except (LakehouseError, OSError) as error:
+            return pb.ImportResourceState.Response(diagnostics=[_error(request, error)])
+        found = pb.ImportResourceState.ImportedResource(type_name=name, state=_dynamic(state), private=IMPORTED)
+        return pb.ImportResourceState.Response(imported_resources=[found])
+
+    def plan(self, request: Any) -> Any:
+        """Return the proposed state; of what was imported, only what differs in more than what is not set."""
+        response = super().plan(request)
+        if request.prior_private != IMPORTED:
+            return response
+        before, plan = values.decode(request.prior_state.msgpack), values.decode(response.planned_state.msgpack)
+        if before is None or plan is None:
+            return response
+        kept = _dynamic(settled(before, plan, self._block("resources", request.type_name)))
+        return pb.PlanResourceChange.Response(
+            planned_state=kept, planned_private=request.prior_private, legacy_type_system=True
+        )
+
     def apply(self, request: Any) -> Any:
         """Create, change or delete the object; what the service does not decide is made up."""
         kind = KINDS.get(request.type_name)
@@ -61,9 +86,12 @@ class LoadingProvider(GenericProvider):
             return pb.ApplyResourceChange.Response(new_state=request.prior_state, diagnostics=[_error(request, error)])
         if plan is None:
             return pb.ApplyResourceChange.Response(new_state=_dynamic(None))
-        known = {**plan, **{name: value for name, value in decided.items() if plan.get(name) == values.UNKNOWN}}
+        known = _filled(plan, decided)
         state = values.applied(block, known, resource_type=request.type_name)
-        return pb.ApplyResourceChange.Response(new_state=_dynamic(state), private=request.planned_private)
+        return pb.ApplyResourceChange.Response(
+            new_state=_dynamic(state), private=request.planned_private,
+            legacy_type_system=request.planned_private == IMPORTED,
+        )  # fmt: skip
 
     def read_data(self, request: Any) -> Any:
         """Return what the service finds; made-up values for what it does not know."""
@@ -90,6 +118,17 @@ def _done(kind: LoadedKind, session: Session, block: Mapping[str, Any], before: 
     if before is None or kind.change is None:
         return kind.create(session, plain(block, plan))
     return kind.change(session, plain(block, before), plain(block, plan))
+
+
+def _filled(plan: Any, decided: Any) -> Any:
+    """Return a plan with what the service has decided in place of what is unknown, within blocks too."""
+    if plan == values.UNKNOWN:
+        return decided
+    if isinstance(plan, dict) and isinstance(decided, dict):
+        return {name: _filled(value, decided[name]) if name in decided else value for name, value in plan.items()}
+    if isinstance(plan, list) and isinstance(decided, list) and len(plan) == len(decided):
+        return [_filled(one, other) for one, other in zip(plan, decided, strict=True)]
+    return plan
 
 
 def plain(block: Mapping[str, Any], value: Any) -> Json:

@@ -81,6 +81,14 @@ class GenericProvider:
         state = values.applied(block, plan, resource_type=request.type_name)
         return pb.ApplyResourceChange.Response(new_state=_dynamic(state), private=request.planned_private)
 
+    def import_state(self, request: Any) -> Any:
+        """Refuse: no object is behind a type whose values are made up."""
+        refusal = pb.Diagnostic(
+            severity=pb.Diagnostic.ERROR, summary=f"{request.type_name} cannot be imported offline",
+            detail="This generic provider makes its values up, so there is no object that could be imported.",
+        )  # fmt: skip
+        return pb.ImportResourceState.Response(diagnostics=[refusal])
+
     def read_data(self, request: Any) -> Any:
         """Return the data source's configuration with made-up values."""
         block = self._block("data_sources", request.type_name)
@@ -108,6 +116,7 @@ def methods(provider: GenericProvider) -> dict[str, tuple[Callable[[Any], Any], 
         "ReadResource": (provider.read, pb.ReadResource.Request),
         "PlanResourceChange": (provider.plan, pb.PlanResourceChange.Request),
         "ApplyResourceChange": (provider.apply, pb.ApplyResourceChange.Request),
+        "ImportResourceState": (provider.import_state, pb.ImportResourceState.Request),
         "ReadDataSource": (provider.read_data, pb.ReadDataSource.Request),
         "StopProvider": (provider.stop, pb.StopProvider.Request),
     }

@@ -92,6 +92,12 @@ class ByHand:
                 raise RehearsalError(f"the apply of {stack} had ended before it was killed")
             found.append(f"ended with {code} after the first objects were there")
 
+    def lose_record(self, stack: str, identity: str, address: str) -> None:
+        """Let the state of a stack forget an object, as a machine does that is lost before Terraform has recorded it."""
+        with self.rehearsal.step(f"lose the record of {address} in {stack}", identity) as found:
+            self._terraform(stack, identity, "state", "rm", address)
+            found.append("the object is there, and no state knows it")
+
     def continue_deployment(self, stack: str, identity: str) -> None:
         """Deploy a stack whose apply was killed: as it is or, where that is refused, after the commands that the refusal prints.
 
@@ -109,11 +115,12 @@ class ByHand:
                 commands = re.findall(r"`(terraform -chdir=\S+ (?:untaint|import) [^`]+)`", str(refused))
                 if not commands:
                     raise
-                found.append(f"refused: the creation of {len(commands)} with data was cut off")
+                cut = "was cut off" if "untaint" in commands[0] else "was not recorded"
+                found.append(f"refused: the creation of {len(commands)} with data {cut}")
             else:
                 found.append("applied")
         if commands:
-            with self.rehearsal.step("keep what was created in part, as the refusal says", identity) as found:
+            with self.rehearsal.step("keep what was created, as the refusal says", identity) as found:
                 for command in commands:
                     self.rehearsal.run(identity, shlex.split(command))
                     found.append(command.rpartition(" ")[2])

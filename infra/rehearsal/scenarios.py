@@ -82,7 +82,7 @@ def first(rehearsal: Rehearsal, extent: Extent, cdktf: str | None) -> None:
 
 
 def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> None:
-    """Kill the apply of dev's workspace in the middle, and continue."""
+    """Kill the apply of dev's workspace in the middle, and continue; then the same with a catalog that no state knows."""
     hand = ByHand(rehearsal=rehearsal, cdktf=cdktf)
     rehearsal.bootstrap()
     rehearsal.ask_what_is_missing("dev")
@@ -92,6 +92,9 @@ def interrupted(rehearsal: Rehearsal, _extent: Extent, cdktf: str | None) -> Non
     hand.deploy("dev-platform", "dev")
     hand.deploy("dev-account", ACCOUNT)
     hand.kill_in_the_middle("dev-workspace", "dev")
+    hand.continue_deployment("dev-workspace", "dev")
+    hand.expect_no_changes("dev-workspace", "dev")
+    hand.lose_record("dev-workspace", "dev", "databricks_catalog.catalog")
     hand.continue_deployment("dev-workspace", "dev")
     hand.expect_no_changes("dev-workspace", "dev")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.config.stack_names import environment_of
+from infra.releases.saved_plan import MANIFEST, read_manifest
 from infra.review.comparing import Basis, Meaning, ResourceChange
 from infra.review.privileges import Privilege, privileges_of
 from infra.review.values import ValueChange, value_changes
@@ -20,13 +21,18 @@ class PlanFileError(NotPossibleError, ValueError):
 def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
     """Return plans by stack; a file is named ``<stack>.json``.
 
+    The manifest of a saved plan is none, and a stack that the plan beside it defers has none yet (`deferred`).
+
     Raises
     ------
     PlanFileError
         If a file is not a plan.
     """
-    plans = {}
+    paths = list(paths)
+    plans, waiting = {}, deferred(paths)
     for path in paths:
+        if path.name == MANIFEST or path.stem in waiting:
+            continue
         try:
             plan = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(plan, dict) or "format_version" not in plan:
@@ -37,6 +43,19 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
             raise PlanFileError(f"{path} cannot be read as a plan: {error}") from error
         plans[path.stem] = plan
     return plans
+
+
+def deferred(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
+    """Return the stacks without a file that the saved plan in their folder defers, with the outputs that they wait for.
+
+    Raises
+    ------
+    SavedPlanError
+        If the manifest of the saved plan cannot be read.
+    """
+    missing = [path for path in paths if not path.exists() and (path.parent / MANIFEST).exists()]
+    found = {path.stem: read_manifest(path.parent).deferred.get(path.stem) for path in missing}
+    return {stack: outputs for stack, outputs in found.items() if outputs is not None}
 
 
 def meaning_of_plans(plans: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Meaning]:

@@ -174,10 +174,15 @@ class Terraform:
         what, output = f"terraform {command} failed in stack {self.stack}", result.stderr or result.stdout
         if cut_off := sorted(protected(output) & self._tainted() if protected(output) else ()):
             return TerraformError(f"{what}: {untaint(cut_off, self.folder)}")
-        if left := not_recorded(output):
+        if left := not_recorded(output, self._resources()):
             return TerraformError(f"{what}: {take_over(left, self.folder)}\n{output}")
         kind = StateMissingError if is_state_missing(output) else TerraformError
         return kind(_failure(what, result))
+
+    def _resources(self) -> dict[str, Any]:
+        """Return what the stack states, type to name to arguments; nothing for a folder without a synthesized stack."""
+        file = self.folder / "cdk.tf.json"
+        return dict(json.loads(file.read_text(encoding="utf-8")).get("resource", {})) if file.is_file() else {}
 
     def _tainted(self) -> set[str]:
         """Return the addresses in the state whose creation did not finish."""

@@ -4,9 +4,13 @@ Each known error becomes one sentence with its remedy; any other error is shown 
 """
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from infra.terraform_cli.import_ids import import_rules, stated_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,28 +66,33 @@ def untaint(addresses: Sequence[str], folder: Path) -> str:
     )
 
 
-NAMED_BY_NAME = frozenset(
-    {
-        "databricks_catalog", "databricks_external_location", "databricks_secret_scope", "databricks_storage_credential",
-    }
-)  # fmt: skip
-"""Types whose objects are imported by their names, as the provider's pages of the types say."""
-
-
-def not_recorded(output: str) -> dict[str, str]:
+def not_recorded(output: str, resources: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Return the resources that could not be created because an object of their name exists, each with its id for the import.
 
-    The id is the object's own where the error says it (``azurerm``), its name where that is the id, else ``ID``.
+    The id is the object's own where the error says it (``azurerm``), the one that follows from the stack, its name where that is
+    the id, else ``ID``.
+
+    Parameters
+    ----------
+    output
+        Terraform's standard error.
+    resources
+        Every resource of the stack's Terraform JSON: type to name to arguments.
     """
-    errors = (re.match(r"(.*already exists.*?) with ([^\s,]+),", one) for one in _plain(output).split("Error: "))
-    return {found[2]: _id_of(found[2], found[1]) for found in errors if found}
+    # A provider says what happened in the headline before the address, or in the text after it.
+    errors = [one for one in _plain(output).split("Error: ") if "already exists" in one]
+    places = ((one, re.search(r"\bwith ([^\s,]+),", one)) for one in errors)
+    return {found[1]: _id_of(found[1], one, resources or {}) for one, found in places if found}
 
 
-def _id_of(address: str, error: str) -> str:
-    named = re.search(r"""["'](?P<id>/[^"']+)["']""", error)
-    if named is None and address.partition(".")[0] in NAMED_BY_NAME:
-        named = re.search(r"'(?P<id>[^']+)'", error)
-    return named["id"] if named else "ID"
+def _id_of(address: str, error: str, resources: Mapping[str, Any]) -> str:
+    said = re.search(r"""["'](?P<id>[^"']+)["'] already exists""", error)
+    if said and said["id"].startswith("/"):
+        return said["id"]
+    if stated := stated_id(address, resources):
+        return stated
+    rule = import_rules().get(address.partition(".")[0])
+    return said["id"] if said and rule is not None and rule.id == "{name}" else "ID"
 
 
 def take_over(found: Mapping[str, str], folder: Path) -> str:
@@ -98,7 +107,9 @@ def take_over(found: Mapping[str, str], folder: Path) -> str:
     folder
         The stack's folder.
     """
-    commands = " && ".join(f"terraform -chdir={folder} import {address} {one}" for address, one in found.items())
+    commands = " && ".join(
+        f"terraform -chdir={folder} import {address} {shlex.quote(one)}" for address, one in found.items()
+    )
     unknown = " (the provider's page of the type says what its ID is)" if "ID" in found.values() else ""
     return (
         f"the names of {', '.join(found)} belong to objects that the state does not know. If a run that was cut off has created "

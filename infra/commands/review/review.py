@@ -7,6 +7,7 @@ Examples
   python -m infra review --plan build/plan/prod-platform.json build/plan/prod-workspace.json
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from infra.releases.rebuild import merge_base
 from infra.review.as_json import as_json
 from infra.review.markdown import comment
 from infra.review.page import page
-from infra.review.plans import read_plans
+from infra.review.plans import deferred, read_plans
 from infra.review.record import EXIT_CODES, ReviewSeverity
 from ml.spec.errors import RequestError
 
@@ -69,7 +70,11 @@ def run(
     """Compare and print, and write what a file is given for."""
     if more_plans and not plan:
         raise RequestError(f"{more_plans[0]} belongs to no option: write --plan before the first plan.")
-    plans = read_plans([*(plan or ()), *(more_plans or ())])
+    files = [*(plan or ()), *(more_plans or ())]
+    plans = read_plans(files)
+    for stack, outputs in deferred(files).items():
+        note = f"note: {stack} is not planned yet, it waits for {', '.join(outputs)}; its files are compared"
+        print(note, file=sys.stderr)
     commit = merge_base(ROOT, *((base,) if base else BRANCHES))
     record = reviewed(commit, settings, plans)
     text = comment(record)

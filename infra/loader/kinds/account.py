@@ -1,5 +1,6 @@
 """Objects of the Databricks account."""
 
+from collections.abc import Callable
 from typing import Any
 
 from infra.loader.kind import LoadedKind, State, filled, found_in, rest
@@ -17,11 +18,19 @@ def _scim(kind: str, field: str, argument: str) -> LoadedKind:
         name = {"displayName": state["display_name"]} if "display_name" in state else {}
         return {"schemas": [SCHEMA.format(kind.removesuffix("s"))], **name, field: state[argument], **more}
 
+    def tells(answer: Json) -> Json:
+        return {
+            "display_name": answer.get("displayName"),
+            argument: answer.get(field),
+            "external_id": answer.get("externalId"),
+        }
+
     return rest(
         create=f"POST {A}/scim/v2/{kind}",
         one=f"{A}/scim/v2/{kind}/{{id}}",
         change=f"PUT {A}/scim/v2/{kind}/{{id}}",
         body=body,
+        tells=tells,
     )
 
 
@@ -47,6 +56,12 @@ def _read_member(session: Session, state: State) -> Json:
     return {}
 
 
+def _find_member(session: Session, parts: State) -> Json:
+    found = {"id": f"{parts['group_id']}|{parts['member_id']}"}
+    _read_member(session, {**parts, **found})
+    return found
+
+
 def _remove_member(session: Session, state: State) -> None:
     _change_members(session, state["group_id"], {"op": "remove", "path": f'members[value eq "{state["member_id"]}"]'})
 
@@ -64,8 +79,20 @@ def _read_metastore(session: Session, state: State) -> Json:
     return {name: found[name] for name in ("name", "owner") if name in found}
 
 
-def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: str = "") -> LoadedKind:
-    """Return the kind of what is put at a place: an assignment, a choice."""
+def _find_existing_metastore(session: Session, parts: State) -> Json:
+    found = session.ask("GET", filled(f"{A}/metastores/{{id}}", parts))["metastore_info"]
+    return {**found, "id": parts["id"]}
+
+
+def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: str = "",
+         tells: Callable[[Session, State], Json] | None = None) -> LoadedKind:  # fmt: skip
+    """Return the kind of what is put at a place: an assignment, a choice.
+
+    Parameters
+    ----------
+    tells
+        What the service tells of one; None for what is not imported.
+    """
 
     def create(session: Session, plan: State) -> Json:
         session.ask(method, filled(path, plan), body(plan))
@@ -75,7 +102,32 @@ def _put(path: str, body: Any, identity: str, *, method: str = "PUT", delete: st
         if delete:
             session.ask("DELETE", filled(delete, state))
 
-    return LoadedKind(create=create, delete=remove)
+    def find(session: Session, parts: State) -> Json:
+        told = {} if tells is None else tells(session, parts)
+        return {"id": filled(identity, {**parts, **told}), **told}
+
+    return LoadedKind(create=create, delete=remove, find=find if tells else None)
+
+
+def _attached(session: Session, parts: State) -> Json:
+    return {
+        "metastore_id": session.ask("GET", filled(f"{WORKSPACE}/metastore", parts))["metastore_assignment"][
+            "metastore_id"
+        ]
+    }
+
+
+def _assigned(session: Session, parts: State) -> Json:
+    found = session.ask("GET", filled(f"{WORKSPACE}/permissionassignments", parts)).get("permission_assignments", [])
+    who = str(parts["principal_id"])
+    one = next((one for one in found if str(one["principal"]["principal_id"]) == who), None)
+    if one is None:
+        raise MissingObjectError(f"{who} is not assigned to workspace {parts['workspace_id']}")
+    return {"permissions": one["permissions"]}
+
+
+def _chosen(session: Session, parts: State) -> Json:
+    return {"network_policy_id": session.ask("GET", filled(f"{WORKSPACE}/network", parts))["network_policy_id"]}
 
 
 def _federation_body(state: State) -> Json:
@@ -109,7 +161,9 @@ FEDERATION = f"{A}/servicePrincipals/{{service_principal_id}}/federationPolicies
 KINDS = {
     "databricks_group": _scim("Groups", "displayName", "display_name"),
     "databricks_service_principal": _scim("ServicePrincipals", "applicationId", "application_id"),
-    "databricks_group_member": LoadedKind(create=_add_member, read=_read_member, delete=_remove_member),
+    "databricks_group_member": LoadedKind(
+        create=_add_member, read=_read_member, delete=_remove_member, find=_find_member
+    ),
     "databricks_service_principal_federation_policy": rest(
         create=f"POST {FEDERATION}", one=f"{FEDERATION}/{{policy_id}}", key="policy_id", body=_federation_body,
         query=lambda state: {"policy_id": state["policy_id"]},
@@ -133,22 +187,24 @@ KINDS = {
             "PUT", f"{A}/metastores/{state['id']}", {"metastore_info": {"owner": plan["owner"]}}
         ) and {},
         delete=lambda session, state: session.ask("DELETE", f"{A}/metastores/{state['id']}"),
+        find=_find_existing_metastore,
     ),
     "databricks_metastore_assignment": _put(
         f"{WORKSPACE}/metastores/{{metastore_id}}", lambda _plan: {"metastore_assignment": {}},
-        "{workspace_id}|{metastore_id}", delete=f"{WORKSPACE}/metastores/{{metastore_id}}",
+        "{workspace_id}|{metastore_id}", delete=f"{WORKSPACE}/metastores/{{metastore_id}}", tells=_attached,
     ),
     "databricks_mws_permission_assignment": _put(
         f"{WORKSPACE}/permissionassignments/principals/{{principal_id}}",
         lambda plan: {"permissions": plan["permissions"]}, "{workspace_id}|{principal_id}",
-        delete=f"{WORKSPACE}/permissionassignments/principals/{{principal_id}}",
+        delete=f"{WORKSPACE}/permissionassignments/principals/{{principal_id}}", tells=_assigned,
     ),
     "databricks_mws_ncc_binding": _put(
         WORKSPACE, lambda plan: {"network_connectivity_config_id": plan["network_connectivity_config_id"]},
         "{workspace_id}/{network_connectivity_config_id}", method="PATCH",
     ),
     "databricks_workspace_network_option": _put(
-        f"{WORKSPACE}/network", lambda plan: {"network_policy_id": plan["network_policy_id"]}, "{workspace_id}"
+        f"{WORKSPACE}/network", lambda plan: {"network_policy_id": plan["network_policy_id"]}, "{workspace_id}",
+        tells=_chosen,
     ),
     "databricks_mws_network_connectivity_config": rest(
         create=f"POST {NETWORKS}", one=f"{NETWORKS}/{{network_connectivity_config_id}}",

@@ -51,26 +51,38 @@ def _securable(path: str, parts: tuple[str, ...], gives: Mapping[str, str]) -> L
         found = session.ask("GET", f"{UC}/{path}/{state['id']}")
         return {key: found[key] for key in SHOWN if key in found}
 
+    def find(session: Session, parts: State) -> Json:
+        found = session.ask("GET", f"{UC}/{path}/{name(parts)}")
+        taken = {attribute: found[field] for attribute, field in gives.items() if field in found}
+        return {**found, **taken, "id": name(parts)}
+
     def delete(session: Session, state: State) -> None:
         query = {"force": "true"} if path in ("catalogs", "schemas") else None
         session.ask("DELETE", f"{UC}/{path}/{state['id']}", query=query)
 
-    return LoadedKind(create=create, read=read, change=change, delete=delete)
+    return LoadedKind(create=create, read=read, change=change, delete=delete, find=find)
 
 
 THREE = ("catalog_name", "schema_name", "name")
+VOLUME = "/Volumes/{catalog_name}/{schema_name}/{name}"
 _VOLUMES = _securable("volumes", THREE, {})
 
 
 def _make_volume(session: Session, plan: State) -> Json:
-    path = "/Volumes/{catalog_name}/{schema_name}/{name}".format(**plan)
-    return {**_VOLUMES.create(session, plan), "volume_path": path}
+    return {**_VOLUMES.create(session, plan), "volume_path": VOLUME.format(**plan)}
+
+
+def _find_volume(session: Session, parts: State) -> Json:
+    found = dict(_VOLUMES.find(session, parts)) if _VOLUMES.find else {}
+    if found.get("volume_type") == "MANAGED":
+        found.pop("storage_location", None)  # the argument is the place of an external volume
+    return {**found, "volume_path": VOLUME.format(**parts)}
 
 
 KINDS = {
     "databricks_catalog": _securable("catalogs", ("name",), {"metastore_id": "metastore_id"}),
     "databricks_schema": _securable("schemas", ("catalog_name", "name"), {"schema_id": "schema_id"}),
-    "databricks_volume": replace(_VOLUMES, create=_make_volume),
+    "databricks_volume": replace(_VOLUMES, create=_make_volume, find=_find_volume),
     "databricks_registered_model": _securable("models", THREE, {}),
     "databricks_storage_credential": _securable("storage-credentials", ("name",), {"storage_credential_id": "id"}),
     "databricks_credential": _securable("credentials", ("name",), {"credential_id": "id"}),

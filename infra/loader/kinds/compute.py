@@ -38,6 +38,14 @@ def _read_job(session: Session, state: State) -> Json:
     return shown
 
 
+def _find_job(session: Session, parts: State) -> Json:
+    found = session.ask("GET", "/api/2.2/jobs/get", query={"job_id": parts["id"]})["settings"]
+    blocks = {field: block for block, field in LISTS.items()}
+    shown = {blocks.get(name, name): value for name, value in found.items()}
+    tasks = [{**task, "library": task.get("libraries", [])} for task in shown.get("task", ())]
+    return {**shown, "task": tasks, "id": parts["id"]}
+
+
 def _delete_job(session: Session, state: State) -> None:
     session.ask("POST", "/api/2.2/jobs/delete", {"job_id": int(state["id"])})
 
@@ -64,6 +72,14 @@ def _change_cluster(session: Session, state: State, plan: State) -> Json:
     return {}
 
 
+def _find_cluster(session: Session, parts: State) -> Json:
+    identity = parts["cluster_id"]
+    found = session.ask("GET", "/api/2.1/clusters/get", query={"cluster_id": identity})
+    installed = session.ask("GET", "/api/2.0/libraries/cluster-status", query={"cluster_id": identity})
+    libraries = [one["library"] for one in installed.get("library_statuses", ())]
+    return {**found, "library": libraries, "id": identity}
+
+
 def _posted(root: str, key: str, list_one: str) -> LoadedKind:
     """Return the kind of an older service, whose changes and deletions are POST requests."""
     return rest(
@@ -80,10 +96,11 @@ KINDS = {
         create=_make_cluster, change=_change_cluster,
         read=lambda session, state: session.ask("GET", "/api/2.1/clusters/get", query={"cluster_id": state["id"]}) and {},
         delete=lambda session, state: session.ask("POST", "/api/2.1/clusters/permanent-delete", {"cluster_id": state["id"]}),
+        find=_find_cluster,
     ),
     "databricks_sql_endpoint": rest(
         create="POST /api/2.0/sql/warehouses", one="/api/2.0/sql/warehouses/{id}",
         change="POST /api/2.0/sql/warehouses/{id}/edit", shows=("name", "cluster_size", "auto_stop_mins"),
     ),
-    "databricks_job": LoadedKind(create=_make_job, change=_change_job, read=_read_job, delete=_delete_job),
+    "databricks_job": LoadedKind(create=_make_job, change=_change_job, read=_read_job, delete=_delete_job, find=_find_job),
 }  # fmt: skip

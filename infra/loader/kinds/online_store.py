@@ -30,5 +30,6 @@ KINDS = {
         create=_create, change=_change,
         read=lambda session, state: _shown(session.ask("GET", f"{STORES}/{state['name']}")),
         delete=lambda session, state: session.ask("DELETE", f"{STORES}/{state['name']}"),
+        find=lambda session, parts: _shown(session.ask("GET", f"{STORES}/{parts['name']}")),
     ),
 }  # fmt: skip

@@ -43,7 +43,11 @@ def _setting(name: str, field: str) -> LoadedKind:
         found = session.ask("GET", path).get(field, {})
         return {field: {key: found.get(key, value) for key, value in state[field].items()}}
 
-    return LoadedKind(create=change, read=read)
+    def find(session: Session, _parts: State) -> Json:
+        found = session.ask("GET", path)
+        return {field: found.get(field), "etag": found.get("etag"), "id": "global", "setting_name": "default"}
+
+    return LoadedKind(create=change, read=read, find=find)
 
 
 CONFIGURATION = "/api/2.0/workspace-conf"

@@ -6,10 +6,8 @@ says where the old ones come from.
 """
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,26 +16,17 @@ import pytest
 
 from infra.config.checks import load_settings
 from infra.constructs.release import Release
-from infra.description.describe import read_synthesized
-from infra.devops.actual_identities import read_identities
-from infra.devops.actual_state import ActualState
-from infra.devops.desired_state import DesiredState, desired_state
-from infra.devops.identity_steps import identity_steps
-from infra.devops.step import SetupStep
 from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
 from infra.emulated_cloud.areas.azure.roles import give_role
 from infra.emulated_cloud.calls import CloudAnswer
 from infra.emulated_cloud.prepared import PERSON
 from infra.emulated_cloud.world import Site
 from infra.releases.ledger import LedgerError
-from infra.rights.needed import rights_by_identity
-from infra.stacks.estate import stacks as estate_stacks
-from infra.synthesis.cdktf_seam import synthesize
-from pipelines.declarations.registry import use_cases
 from tests.infra.conftest import SettingsFolder
 from tests.infra.emulated_cloud.az_requests import UNKNOWN, AzRequests
 from tests.infra.emulated_cloud.azure_requests import AzurePlatform
 from tests.infra.emulated_cloud.deployment import DeployedCloud, deployed_cloud, let_person_join, rule_of
+from tests.infra.emulated_cloud.todays_company import TodaysCompany, todays_company
 
 pytestmark = pytest.mark.terraform
 EARLIER = Path(__file__).with_name("earlier_stacks")
@@ -57,33 +46,6 @@ STATE_ROLE, NEW = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "11111111-1111-4111-81
 """The role Storage Blob Data Contributor, and the name of an assignment."""
 NUMBER = dict(Site().workspaces)
 HOST = {environment: host_of(number) for environment, number in NUMBER.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TodaysCompany:
-    """A company that deploys today's stacks with today's set-up, `infra devops --apply`, in place of a person's hands."""
-
-    cloud: DeployedCloud
-    desired: DesiredState
-
-    def identity(self, stage: str) -> str:
-        """Return the application id of the identity of a stage."""
-        name = next(one.application for one in self.desired.stages if one.name == stage)
-        known = self.cloud.world.store("graph", "applications").values()
-        return next(str(one["appId"]) for one in known if one["displayName"] == name)
-
-    def steps(self) -> list[SetupStep]:
-        """Return what the set-up would do now for the identities; Azure DevOps is not emulated."""
-        az = AzRequests(cloud=self.cloud, who=PERSON_ID)
-        actual = ActualState(identities=read_identities(self.desired, az))
-        return list(identity_steps(actual, self.desired))
-
-    def set_up_identities(self) -> None:
-        """Do what can be done, and look again, until nothing is left; no request is refused."""
-        az = AzRequests(cloud=self.cloud, who=PERSON_ID)
-        while possible := [step for step in self.steps() if step.command and not step.waits_for]:
-            for step in possible:
-                az(step.command)
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +89,7 @@ def today(tmp_path_factory: pytest.TempPathFactory, release: Release) -> Iterato
     folder = SettingsFolder(tmp_path_factory.mktemp("settings"))
     folder.change("dev", ("reads",), [])
     folder.change("dev", ("customer_managed_keys",), True)
-    uploaded, nothing = "${path.module}/../../../" + release.wheel_source, hashlib.sha256(b"").hexdigest()
-    release = replace(
-        release, wheel_source=uploaded, sha256=nothing, requirements_source=uploaded, requirements_sha256=nothing
-    )
-    every = estate_stacks(load_settings(folder.path), use_cases(), release)
-    planned = [one for one in every if not one.name.startswith(("staging-", "prod-"))]
-    desired = desired_state(load_settings(folder.path), rights_by_identity(planned))
-    synthesized = read_synthesized(synthesize(planned, tmp_path_factory.mktemp("cdktf.out")))
-    with deployed_cloud(synthesized, tmp_path_factory.mktemp("today")) as cloud:
-        company = TodaysCompany(cloud=cloud, desired=desired)
-        company.set_up_identities()
-        assert cloud.apply("account", company.identity("account")) == []
-        company.set_up_identities()
-        assert cloud.apply("dev-platform", company.identity("dev")) == []
-        assert cloud.apply("dev-account", company.identity("account")) == []
+    with todays_company(load_settings(folder.path), release, tmp_path_factory.mktemp("today")) as company:
         yield company
 
 

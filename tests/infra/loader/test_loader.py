@@ -24,6 +24,11 @@ VERSION = "1.99.0"
 DEV = principal_of("dev", 1).principal
 HOST = "https://adb-1000000000000001.7.azuredatabricks.net"
 
+IDS = {
+    "databricks_catalog.shop": "shop", "databricks_schema.raw": "shop.raw", "databricks_grants.raw": "schema/shop.raw",
+}  # fmt: skip
+"""Address to the id that the provider's page of the type states."""
+
 
 def stack(comment: str) -> dict[str, Any]:
     """Return a stack with a catalog, a schema in it, and grants."""
@@ -91,8 +96,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield found
 
 
-def test_a_stack_is_applied_changed_found_changed_by_hand_and_destroyed(place: Place) -> None:
-    """Apply then plan is empty; a grant that somebody gives by hand is found; what is destroyed is gone."""
+def test_a_stack_is_applied_changed_found_changed_by_hand_forgotten_taken_over_and_destroyed(place: Place) -> None:
+    """Apply then plan is empty; a grant that somebody gives by hand is found; what no state knows is imported; what is destroyed is gone."""
     applied = place.run("apply", "-auto-approve", "-input=false")
     assert applied.returncode == 0, applied.stderr
     assert "Loader in place of the provider" in applied.stdout
@@ -106,6 +111,11 @@ def test_a_stack_is_applied_changed_found_changed_by_hand_and_destroyed(place: P
     assert place.run("apply", "-auto-approve", "-input=false").returncode == 0
     assert place.kept("schema")["shop.raw"]["comment"] == "second"
     assert "MODIFY" not in place.kept("grants")["schema shop.raw"]["account users"]
+    assert place.run("state", "rm", *IDS).returncode == 0
+    blocks = [{"to": address, "id": identity} for address, identity in IDS.items()]
+    place.write({**stack("second"), "import": blocks})
+    taken = place.run("apply", "-auto-approve", "-input=false")
+    assert "Resources: 3 imported, 0 added, 0 changed, 0 destroyed." in taken.stdout, taken.stdout + taken.stderr
     destroyed = place.run("destroy", "-auto-approve", "-input=false")
     assert destroyed.returncode == 0, destroyed.stderr
     assert place.kept("catalog") == {}

@@ -43,6 +43,7 @@ FIRST: Mapping[str, str] = {
     "infra rollback prod": AGAIN,
     "branch_new_gate.features --env dev --remote": ".venv/bin/python -m infra branch new_gate --use-case flight_delay --apply",
     " untaint ": "terraform -chdir=cdktf.out/stacks/dev-workspace taint databricks_catalog.catalog",
+    " import ": "terraform -chdir=cdktf.out/stacks/dev-workspace state rm databricks_catalog.catalog",
 }
 """End or part of a command to the one that brings about what it repairs, takes back or uses."""
 CODES: Mapping[str, tuple[int, ...]] = {"infra ready": (0, 1, 3), "infra drift": (0, 3)}

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from infra.__main__ import main
 from infra.build.release import current_commit
 from infra.releases.rebuild import RebuildError, checked_out, merge_base
+from infra.releases.saved_plan import Manifest, write_manifest
 from infra.review.comparing import Basis, Meaning, ResourceChange, SynthesizedEstate, compare
 from infra.review.markdown import LIMIT, MARKER, comment
-from infra.review.plans import PlanFileError, joined, meaning_of_plans, read_plans
+from infra.review.plans import PlanFileError, deferred, joined, meaning_of_plans, read_plans
 from infra.review.privileges import GIVING, UNKNOWN, Privilege, privileges_of
 from infra.review.record import ReviewRecord
 from infra.review.replacement import FORCES_NEW
@@ -337,6 +338,22 @@ def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:
     for name, said in (("a.json", "is not a plan"), ("b.json", "cannot be read"), ("c.json", "cannot be read")):
         with pytest.raises(PlanFileError, match=said):
             read_plans([tmp_path / name])
+
+
+def test_a_stack_that_its_saved_plan_defers_has_no_plan_yet(tmp_path: Path) -> None:
+    """In a first deployment the second stack is planned after the first was applied; any other missing file is an error."""
+    (tmp_path / "prod-platform.json").write_text('{"format_version": "1.2"}', encoding="utf-8")
+    waiting = {"prod-workspace": ("prod-platform.lake_url",)}
+    manifest = Manifest(
+        environment="prod", commit="c", created_at="2026-01-01T00:00:00+00:00", terraform="1.11.4", providers={}, wheel=None,
+        stacks={"prod-platform": {}}, files={}, deferred=waiting,
+    )  # fmt: skip
+    write_manifest(tmp_path, manifest)
+    files = [tmp_path / f"{name}.json" for name in ("manifest", "prod-platform", "prod-workspace")]
+    assert list(read_plans(files)) == ["prod-platform"]
+    assert deferred(files) == waiting
+    with pytest.raises(PlanFileError, match=r"prod-account\.json cannot be read"):
+        read_plans([*files, tmp_path / "prod-account.json"])
 
 
 def test_a_comment_without_changes_is_short() -> None:

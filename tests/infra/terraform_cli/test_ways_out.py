@@ -93,6 +93,15 @@ Error: cannot create registered model: Function 'delay' already exists
   on cdk.tf.json line 7, in resource.databricks_registered_model.delay:
    7:       }
 """
+LOCATION = """
+Error: failed to create location
+
+  with databricks_external_location.lake,
+  on cdk.tf.json line 7, in resource.databricks_external_location.lake:
+  7:       }
+
+External Location 'loc' already exists
+"""
 OTHER = """
 Error: cannot create schema: User does not have CREATE SCHEMA on Catalog 'dev'.
 
@@ -104,12 +113,36 @@ Error: cannot create schema: User does not have CREATE SCHEMA on Catalog 'dev'.
 
 def test_what_exists_without_being_in_the_state_is_taken_over_by_the_printed_command() -> None:
     """By the id that the error says, by the name where that is the id; else the reader is told to look it up."""
-    whole = OTHER + CATALOG + ACCOUNT + JOB
+    whole = OTHER + CATALOG + ACCOUNT + JOB + LOCATION
     account = "/subscriptions/5a0b/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/lake"
     assert not_recorded(whole) == {
         "databricks_catalog.catalog": "dev", "azurerm_storage_account.lake": account, "databricks_registered_model.delay": "ID",
+        "databricks_external_location.lake": "loc",
     }  # fmt: skip
     assert not_recorded(OTHER) == {}
     said = take_over(not_recorded(CATALOG), Path("stacks/dev-workspace"))
     assert "`terraform -chdir=stacks/dev-workspace import databricks_catalog.catalog dev`, then plan again" in said
     assert "says what its ID is" in take_over(not_recorded(JOB), Path("x"))
+
+
+def test_the_id_follows_from_the_stack_through_its_references() -> None:
+    """The error names the last part alone; a value that the stack reads from elsewhere leaves the id to the reader."""
+    schema = {"catalog_name": "${databricks_catalog.catalog.name}", "name": "models"}
+    model = {
+        "name": "delay",
+        "schema_name": "${databricks_schema.models.name}",
+        "catalog_name": "${databricks_catalog.catalog.id}",
+    }
+    resources = {
+        "databricks_catalog": {"catalog": {"name": "dev"}},
+        "databricks_schema": {"models": schema},
+        "databricks_registered_model": {"delay": model},
+    }
+    assert not_recorded(JOB, resources) == {"databricks_registered_model.delay": "dev.models.delay"}
+    resources["databricks_catalog"]["catalog"]["name"] = "${data.terraform_remote_state.account.outputs.name}"
+    assert not_recorded(JOB, resources) == {"databricks_registered_model.delay": "ID"}
+
+
+def test_an_id_that_a_shell_would_divide_is_quoted() -> None:
+    """Some ids hold a bar."""
+    assert take_over({"databricks_budget.dev": "one|two"}, Path("x")).count("databricks_budget.dev 'one|two'`") == 1

@@ -41,7 +41,8 @@ def _group_exists(call: Call) -> bool:
 
 def _parent_exists(call: Call) -> bool:
     parts = call.path.strip("/").split("/")
-    parent = "/" + "/".join(parts[:-2]).lower()
+    own = 1 if len(parts) % 2 else 2  # what a resource has once, such as a cap, has no name
+    parent = "/" + "/".join(parts[:-own]).lower()
     return (
         resource_type(call.path).count("/") < 2 or parent in resources(call) or resource_type(parent).lower() in FIXED
     )
