@@ -137,7 +137,9 @@ def decide_rollout(evidence: RolloutEvidence, policy: RolloutPolicy) -> RolloutD
     unknown = [reason for reason in guards if not reason.passed and reason.rule in MEASURED and reason.value is None]
     returning = [reason.rule for reason in guards if not reason.passed and reason not in unknown]
     shown = _shown_faults(evidence)
-    returning += [reason.rule for reason in judged if not reason.passed and _shows_a_fault(reason) and reason.rule in shown]
+    returning += [
+        reason.rule for reason in judged if not reason.passed and _shows_a_fault(reason) and reason.rule in shown
+    ]
     waits = [*unknown, *(reason for reason in (_answers(evidence, policy), *judged) if not reason.passed)]
     if waits and not late.passed:
         returning.append(late.rule)

@@ -44,7 +44,7 @@ def policy_of_faults(policy: GatePolicy, look: int) -> GatePolicy:
 
 
 def policy_turned(policy: GatePolicy, look: int) -> GatePolicy:
-    """Return the gate of a look with the roles exchanged: is the champion better by more than the gate accepts?
+    """Return the gate of a look with the roles exchanged, which asks whether the champion is better by more than is accepted.
 
     A gate that accepts a candidate that is worse by less than a margin must not take one for worse that is: the champion has
     to be shown better by more than this margin.

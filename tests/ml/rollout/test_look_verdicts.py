@@ -42,7 +42,7 @@ def test_a_challenger_that_is_as_good_goes_on_where_the_gate_accepts_it() -> Non
     """With the roles exchanged the champion is as good, too: that makes the challenger no worse."""
     noise = np.random.default_rng(0).normal(scale=0.001, size=DRAWN.labels.size)
     alike = contender(2, np.clip(DRAWN.champion + noise, 0, 1))
-    gate = replace(GATE, **{"name": NON_INFERIOR_BINARY.name, "margin": NON_INFERIOR_BINARY.margin})
+    gate = replace(GATE, name=NON_INFERIOR_BINARY.name, margin=NON_INFERIOR_BINARY.margin)
     assert move(looked(alike, gate=gate)) == (RolloutMove.ADVANCE, ())
     worse = contender(2, 1 - DRAWN.champion)
     assert "worse" in move(looked(worse, gate=replace(gate, slice_tolerance=None)))[1]
