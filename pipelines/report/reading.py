@@ -30,6 +30,7 @@ from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 from pipelines.report.sections.findings import OF_COLUMNS
 from pipelines.report.served_reading import read_served
 from pipelines.tasks import row_limits
+from pipelines.tasks.data.labels import made_live
 from pipelines.tasks.versions.reference import Reference
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
@@ -163,7 +164,7 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
     All of them up to `row_limits.EXACT_ROWS`, above it about so many, drawn by key.
     """
     stored = lakehouse.tables.read(use_case.table("predictions"))
-    made = stored.where(~F.coalesce(F.col("hindsight"), F.lit(False)))
+    made = stored.where(made_live())
     scores = score_columns(use_case.problem)
     names = ("request_key", *scores, "model_version")
     weight = use_case.weight if use_case.weight_in_metrics else None

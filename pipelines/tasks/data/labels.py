@@ -7,7 +7,7 @@ A request is joined with its label for training and evaluation, a prediction for
 import datetime as dt
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.target import made_columns
@@ -75,8 +75,12 @@ def live_predictions(context: Context, since: dt.datetime, until: dt.datetime) -
     """
     due = F.col("prediction_at")
     stored = context.lakehouse.tables.read(context.use_case.table("predictions"))
-    in_hindsight = F.coalesce(F.col("hindsight"), F.lit(False))
-    return stored.where((due >= F.lit(since)) & (due < F.lit(until)) & ~in_hindsight)
+    return stored.where((due >= F.lit(since)) & (due < F.lit(until)) & made_live())
+
+
+def made_live() -> Column:
+    """Return whether a prediction was not made in hindsight; an older release said of none that it was."""
+    return ~F.coalesce(F.col("hindsight"), F.lit(False))
 
 
 def known_labels(context: Context, until: dt.datetime) -> DataFrame:

@@ -12,6 +12,7 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.data.labels import live_predictions
 from pipelines.tasks.monitoring import retraining, window_judge
+from pipelines.tasks.monitoring.monitored_windows import monitored_windows
 from pipelines.tasks.predictions.scoring import score, seen_until, window_start
 from tests.pipelines.tasks.ingested_flights import FEBRUARY, FLIGHT_DELAY, JANUARY, MARCH, rows
 from tests.pipelines.tasks.mutants import registered, trained, training_flights
@@ -133,6 +134,24 @@ def test_a_prediction_of_what_the_version_was_trained_on_is_marked_and_not_live(
     live = live_predictions(context, JANUARY, FEBRUARY).toArrow()["request_key"].to_pylist()
     assert live == ["unseen"]
     assert set(window_judge._days_scored(context, (Window(start=JANUARY, end=FEBRUARY),)).values()) == {1}
+
+
+@pytest.mark.usefixtures("champion")
+def test_some_history_that_was_scored_in_hindsight_does_not_make_the_rest_of_it_due(context: Context) -> None:
+    """Neither for the next scoring without a start, nor for the monitor, which has no window before the first live one."""
+    context.lakehouse.models.set_tags(
+        context.lakehouse.models.by_alias(FLIGHT_DELAY.model, CHAMPION), {"trained_until": dt.datetime(2013, 2, 10, tzinfo=dt.UTC).isoformat()}
+    )  # fmt: skip
+    request(context, "seen", day(2))
+    request(context, "seen, too", day(20))
+    request(context, "live", dt.datetime(2013, 2, 20, tzinfo=dt.UTC))
+    score(context, since=JANUARY, until=day(3), alias=CHAMPION)
+    assert set(predictions(context)) == {"seen"}
+    assert window_judge._unscored(context, (Window(start=JANUARY, end=FEBRUARY),), MARCH) == {}
+    score(context, since=None, until=MARCH, alias=CHAMPION)
+    assert set(predictions(context)) == {"seen", "live"}
+    found = monitored_windows(context, JANUARY, MARCH)
+    assert [window.start for window in found] == [FEBRUARY]
 
 
 def test_what_a_version_has_seen_ends_after_its_last_trained_or_evaluated_row(champion: ModelVersion) -> None:
