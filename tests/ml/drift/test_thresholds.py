@@ -47,6 +47,28 @@ def test_months_without_change_alarm_about_as_often_as_stated(unchanged: dict[st
     assert unchanged["calibrated"].sum() <= 6
 
 
+def rare_amounts(random: np.random.Generator) -> np.ndarray:
+    """A day of a column that is 0 but for 0.2% of its rows, each of which has an amount of its own."""
+    return np.where(random.random(200) < 0.002, random.normal(size=200), 0.0)
+
+
+def test_rare_amounts_beside_a_frequent_zero_are_no_drift_because_they_are_new() -> None:
+    """A window has other amounts than the reference. Taken for one that has few values, such a column alarmed in 15% of months."""
+    alarmed = []
+    for seed in range(8):
+        random = np.random.default_rng([9, seed])
+        rows = [rare_amounts(random) for _ in range(300)]
+        spec = ProfileSpec.from_sample({"amount": np.concatenate(rows[:90])})
+        each = [profile({"amount": day}, spec) for day in rows]
+        limits = calibrated(each[:90], negligible=POLICY.negligible, window_rows=6_000)
+        reference = merge_all(each[:90], spec)
+        for start in range(90, 300, 30):
+            found = drift(reference, merge_all(each[start : start + 30], spec))["amount"]
+            alarmed.append(any(found[one.statistic] > one.value for one in limits.thresholds))
+    assert len(alarmed) == 56
+    assert sum(alarmed) <= 6
+
+
 def test_a_test_that_treats_rows_as_independent_alarms_nearly_always(unchanged: dict[str, np.ndarray]) -> None:
     """P-values are therefore stored but raise no finding."""
     assert unchanged["p_value"].mean() > 0.9
