@@ -39,6 +39,7 @@ def window_findings(
     previous: Sequence[Finding] = (),
     unscored: int = 0,
     requests: int | None = None,
+    champion: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -62,11 +63,14 @@ def window_findings(
         Requests of the window that have no prediction and that scoring no longer looks for by itself.
     requests
         Requests that fell due in the window; None if they were not counted.
+    champion
+        The version that is champion now. Where the same metric of several versions fell, there is one finding, about the
+        champion if it is among them, else about the newest one; its message has the others.
     """
     found = _volume_findings(window, measurements, policy, until, requests) + _unscored_findings(window, unscored)
     found += _late_findings(window, measurements, policy)
     if window.end <= until:
-        found += _metric_findings(window, measurements, evaluated, policy)
+        found += _one_for_each(_metric_findings(window, measurements, evaluated, policy), champion)
         if reference is not None and current is not None and thresholds is not None:
             found += drift_findings(window, reference, current, thresholds, policy)
     return tuple(_since(finding, previous) for finding in found)
@@ -220,6 +224,19 @@ def _metric_findings(
         for m, b in group
         if (finding := _metric_finding(window, m, b, share / len(group), policy)) is not None
     ]
+
+
+def _one_for_each(found: Iterable[Finding], champion: int | None) -> list[Finding]:
+    """Return one finding for each metric and slice: a window in which the champion changed may have one of either version."""
+    by_key: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in found:
+        by_key.setdefault(finding.key, []).append(finding)
+    return [_together(same, champion) for same in by_key.values()]
+
+
+def _together(same: Sequence[Finding], champion: int | None) -> Finding:
+    first, *others = sorted(same, key=lambda one: (one.model_version != champion, -(one.model_version or 0)))
+    return replace(first, message=" ".join([first.message, *(f"Also: {one.message}" for one in others)]))
 
 
 def _metric_finding(

@@ -59,6 +59,7 @@ class WindowJudge:
             until=self._until,
             previous=known,
             unscored=self._unscored[window.start],
+            champion=self.version,
             requests=None if measured else requests(self._context, window.start, min(window.end, self._until)).count(),
         )
 
