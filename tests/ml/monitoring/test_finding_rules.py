@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.drift.thresholds import Threshold, Thresholds
-from ml.monitoring.finding_rules import direction, window_findings
+from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, Window
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.monitoring.metric_findings import direction
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, empty, profile
 from ml.spec.monitoring_policy import MonitoringPolicy
