@@ -4,15 +4,14 @@ Nothing is stated that no record has: what is unknown is said as unknown.
 """
 
 import json
-from collections.abc import Iterator
 from datetime import UTC
 
+from ml.card.decided import basis_of
 from ml.card.facts import CardFacts
 from ml.card.limits import limits
 from ml.card.record import UNKNOWN, CardSection, CardTable, ModelCard
 from ml.card.slices import slices_section
-from ml.card.texts import count, instant, interval, number, p_value, span, unit_of, units_of_errors
-from ml.evaluation.comparison import Comparison
+from ml.card.texts import count, deciding, instant, interval, number, p_value, span, unit_of, units_of_errors
 from ml.evaluation.record import EvaluatedContender
 from ml.labels.maturity import LabelCounts
 from ml.spec.target import MultiClass
@@ -20,6 +19,11 @@ from ml.spec.target import MultiClass
 MODEL, DATA, LABELS, METRICS = "Model", "Data and windows", "Labels left out", "Metrics"
 CALIBRATION, IMPORTANCE, VERDICT, LIMITS = "Calibration", "Importance of the inputs", "Verdict", "Limits"
 CALIBRATION_ERROR = "expected_calibration_error"
+OF_INTERVALS = (
+    "An interval at 95% is of one figure alone, as if nothing else had been compared. The interval of a rule is as wide as the "
+    "correction for all its tests makes it, and its p is corrected alike: these decided."
+)
+"""What a card says of its two kinds of intervals."""
 
 
 def model_card(facts: CardFacts) -> ModelCard:
@@ -109,7 +113,7 @@ def _metrics(facts: CardFacts) -> CardSection:
     evaluation = facts.evaluation
     measured = CardTable(
         caption="On the evaluated rows",
-        columns=("metric", "value", "95% interval", "unit", "best constant prediction"),
+        columns=("metric", "value", "95% interval of this metric alone", "unit", "best constant prediction"),
         rows=tuple(
             (one.metric, number(one.value), interval(one), unit_of(one.metric, evaluation.problem),
              number(evaluation.constant.get(one.metric)))
@@ -117,25 +121,22 @@ def _metrics(facts: CardFacts) -> CardSection:
         ),
     )  # fmt: skip
     compared = tuple(
-        (c.metric, "the best constant" if c.against is None else f"version {c.against}", number(c.against_value),
-         f"{c.difference:+.4f}", span(c.low, c.high), p_value(c.p_value), c.method.replace("_", " "))
-        for c in _comparisons(facts)
+        (c.metric, "the best constant" if c.against is None else f"version {c.against}", c.role, number(c.against_value),
+         f"{c.difference:+.4f}", span(c.low, c.high), "no rule" if c.passed is None else deciding(c.interval),
+         p_value(c.interval.p_value), c.method)
+        for c in basis_of(facts).comparisons
     )  # fmt: skip
     differences = CardTable(
         caption="Compared on the same rows; positive differences mean better",
-        columns=("metric", "with", "its value", "difference", "95% interval", "p of no gain", "method"),
+        columns=("metric", "with", "the version", "its value", "difference", "95% interval of this comparison alone",
+                 "interval of the rule", "p", "method"),
         rows=compared,
-    )
+    )  # fmt: skip
     failed = (f"It does not count: {failure}.",) if (failure := _contender_failure(facts)) else ()
     sentences = (*failed, f"The units of errors and intervals are {units_of_errors(evaluation)}.")
+    sentences += (OF_INTERVALS,) if compared else ()
     tables = [table for table in (measured, differences) if table.rows]
     return CardSection(heading=METRICS, sentences=sentences, tables=tuple(tables))
-
-
-def _comparisons(facts: CardFacts) -> Iterator[Comparison]:
-    for found in facts.evaluation.comparisons:
-        if found.candidate == facts.version and found.slice_key is None:
-            yield found
 
 
 def _contender(facts: CardFacts) -> EvaluatedContender | None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from ml.card.decided import basis_of
 from ml.card.facts import CardFacts
 from ml.card.record import CardSection, CardTable
-from ml.card.texts import count, number, p_value, span
+from ml.card.texts import count, deciding, number, p_value, span
 from ml.evaluation.comparison import Comparison
 from ml.evaluation.record import SmallSlice
+from ml.gate.slice_basis import ALONE, NO_RULE
 from ml.gate.slice_rules import SHOWN_FALL, power_of_guard
 
 SLICES = "Slices"
@@ -28,7 +30,7 @@ def slices_section(facts: CardFacts) -> CardSection:
         f"{len(judged)} slices were judged against version {facts.evaluation.champion} in {facts.evaluation.metric}; "
         f"{len(small)} were too small to be judged alone, of which {len(small) - len(alone)} were judged together."
     )
-    return CardSection(heading=SLICES, sentences=(sentence,), tables=(*_judged(judged), *_small(facts, small)))
+    return CardSection(heading=SLICES, sentences=(sentence,), tables=(*_judged(facts), *_small(facts, small)))
 
 
 def judged_slices(facts: CardFacts) -> list[Comparison]:
@@ -47,15 +49,18 @@ def small_slices(facts: CardFacts) -> list[SmallSlice]:
     return [one for one in facts.evaluation.small_slices if one.candidate == facts.version]
 
 
-def _judged(found: list[Comparison]) -> Iterator[CardTable]:
+def _judged(facts: CardFacts) -> Iterator[CardTable]:
+    found = [one for one in basis_of(facts).slices if one.judged in (ALONE, NO_RULE)]
     if found:
         yield CardTable(
             caption="Judged; positive differences mean better than the champion",
-            columns=("slice", "rows", "value", "difference", "95% interval", "p of a fall within tolerance"),
+            columns=("slice", "rows", "value", "difference", "95% interval of this slice alone", "interval of the rule",
+                     "p of a fall within tolerance"),
             rows=tuple(
-                (f"{c.slice_key} = {c.slice_value}", count(c.rows), number(c.candidate_value), f"{c.difference:+.4f}",
-                 span(c.low, c.high), p_value(c.p_worse))
-                for c in found
+                (one.name, count(one.rows), number(one.candidate_value), f"{one.difference:+.4f}",
+                 span(one.low, one.high), "no rule" if one.judged == NO_RULE else deciding(one.interval),
+                 p_value(None if one.interval is None else one.interval.p_value))
+                for one in sorted(found, key=lambda one: one.name)
             ),
         )  # fmt: skip
 

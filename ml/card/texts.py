@@ -7,6 +7,7 @@ from scipy import special
 from ml.card.facts import CardMetric
 from ml.card.record import UNKNOWN
 from ml.evaluation.record import Evaluation
+from ml.gate.intervals import CorrectedInterval
 from ml.spec.clusters import EntityKind
 from ml.spec.target import Target
 
@@ -33,11 +34,21 @@ def p_value(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3g}"
 
 
-def span(low: float, high: float) -> str:
+def span(low: float | None, high: float | None) -> str:
     """Return an interval."""
+    if low is None or high is None:
+        return UNKNOWN
     if not (math.isfinite(low) and math.isfinite(high)):
         return UNDEFINED
     return f"{low:+.4f} to {high:+.4f}"
+
+
+def deciding(found: CorrectedInterval | None) -> str:
+    """Return the interval of a rule, with the share of repetitions in which it holds for so many tests together."""
+    if found is None or found.low is None or found.high is None:
+        return "none"
+    together = f", {found.together} tests together" if found.together > 1 else ""
+    return f"{span(found.low, found.high)} ({100 * found.coverage:.3g}%{together})"
 
 
 def instant(text: str | None) -> str:

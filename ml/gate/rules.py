@@ -115,9 +115,10 @@ def _better(case: Case) -> Iterator[Reason]:
         yield _won(case, found, what, policy.minimum_win_share)
         return
     alpha = policy.alpha or 0.0
+    alone = "" if case.p_value == found.p_value else " of this comparison alone"
     sentence = (
         f"{what}: {_demanded(found.margin)} with p = {case.p_value:.3g}, at most {alpha:g} is needed "
-        f"(difference {found.difference:+.4f}, 95% from {found.low:+.4f} to {found.high:+.4f}{_units(case, found)})"
+        f"(difference {found.difference:+.4f}, 95%{alone} from {found.low:+.4f} to {found.high:+.4f}{_units(case, found)})"
     )
     yield number("better", case.version, case.p_value <= alpha, case.p_value, alpha, sentence)
 

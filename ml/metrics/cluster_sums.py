@@ -88,7 +88,7 @@ class ClusterSums:
             self.days[name],
             variance={way: found.variance(name) for way, found in alone.items()},
             clusters=clusters,
-            effective={way: alone[way].effective(weights) for way in self.entities},
+            effective={way: found.effective(weights) for way, found in alone.items()},
             counted_twice=sum((-1.0) ** (len(ways) - 1) * self.ways[ways].variance(name) for ways in several),
             day_memory=self.day_memory,
         )

@@ -10,7 +10,7 @@ References
 Cameron, Gelbach and Miller (2011), Journal of Business and Economic Statistics 29, 238-249, for several ways, G / (G - 1)
 and Student's t with the fewest clusters less one degrees of freedom. MacKinnon, Nielsen and Webb (2024), arXiv
 2406.08880, for the largest of the ways. Kish (1965), Survey Sampling, section 11.7, for the effective number of clusters of
-unequal size. Lazarus, Lewis, Stock and Watson (2018), Journal of Business
+unequal size, days too: Student's t has as many degrees of freedom as these, less one. Lazarus, Lewis, Stock and Watson (2018), Journal of Business
 and Economic Statistics 36, 541-559, for days that depend on each other: equally weighted cosines, and Student's t with
 as many degrees of freedom as cosines. Satterthwaite (1946), Biometrics Bulletin 2, 110-114, for the freedom of a sum.
 """
@@ -34,6 +34,8 @@ DAY = "day"
 """The name of the way of clustering that every use case has."""
 _LEAST_COSINES = 4
 """What `LEAST_DEPENDENT_DAYS` of `DAY_MEMORY` give: with fewer, a test has hardly any power."""
+LEAST_FREEDOM = 0.01
+"""Of Student's t where one day has nearly all rows: no difference is beyond chance there."""
 _DENSE = 4
 """Up to so many cells for each row, days by entities are counted in a table instead of being sorted."""
 
@@ -143,7 +145,7 @@ def clustered_variance(influence: Floats, units: Units, weights: Floats | None =
         sums[DAY],
         variance={name: _sum_of_squares(values) for name, values in sums.items()},
         clusters={name: int(values.size) for name, values in sums.items()},
-        effective={name: effective_clusters(codes, weights) for name, codes in units.entities.items()},
+        effective={name: effective_clusters(codes, weights) for name, codes in ways.items()},
         counted_twice=_counted_twice(influence, ways),
         day_memory=units.day_memory,
     )
@@ -175,7 +177,7 @@ def combined_variance(
     variance, clusters
         Name of each way to the variance by it alone, and to its number of clusters.
     effective
-        Name of each entity to the effective number of its clusters.
+        Name of each way to the effective number of its clusters.
     counted_twice
         What is added to the sum of the variances, by inclusion and exclusion.
     day_memory
@@ -183,9 +185,11 @@ def combined_variance(
     """
     variance = dict(variance)
     freedom = {name: max(1.0, count - 1.0) for name, count in effective.items()}
-    freedom[DAY] = most = float(by_day.size - 1)
+    # One day with most of the rows leaves nothing to compare its own deviation with: fewer than one degree is right there.
+    freedom[DAY] = most = min(float(by_day.size - 1), max(LEAST_FREEDOM, effective[DAY] - 1.0))
     if day_memory:
-        variance[DAY], freedom[DAY] = slow_variance(by_day, day_memory)
+        variance[DAY], cosines = slow_variance(by_day, day_memory)
+        freedom[DAY] = min(cosines, most)
     dominant = max(variance, key=lambda name: variance[name])
     value = max(variance[dominant], sum(variance.values()) + counted_twice)
     return ClusteredVariance(

@@ -6,18 +6,16 @@ Measurements come from `ml.profiles.table_profile`, `ml.drift.statistics` and `m
 thresholds from `ml.drift.thresholds` and the policy.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from scipy.stats import t as student
-
 from ml.drift.statistics import STATISTICS
 from ml.drift.thresholds import Thresholds
-from ml.monitoring.effects import drift_effect, metric_effect
-from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, FindingKind, Window
+from ml.monitoring.effects import drift_effect
+from ml.monitoring.findings import ALL_ROWS, Finding, FindingKind, Window, window_finding
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.monitoring.metric_findings import metric_findings
 from ml.profiles.column_profile import ColumnProfile
 from ml.profiles.table_profile import Profile
 from ml.spec.monitoring_policy import MonitoringPolicy
@@ -40,6 +38,7 @@ def window_findings(
     unscored: int = 0,
     requests: int | None = None,
     in_hindsight: int = 0,
+    champion: int | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of one window.
 
@@ -65,30 +64,18 @@ def window_findings(
         Requests that fell due in the window; None if they were not counted.
     in_hindsight
         Predictions of the window whose version was trained or evaluated on their requests: they measure nothing.
+    champion
+        The version that is champion now. Where the same metric of several versions fell, there is one finding, about the
+        champion if it is among them, else about the newest one; its message has the others.
     """
     why = _why_no_predictions(requests, in_hindsight)
     found = _volume_findings(window, measurements, policy, until, why) + _unscored_findings(window, unscored)
     found += _late_findings(window, measurements, policy)
     if window.end <= until:
-        found += _metric_findings(window, measurements, evaluated, policy)
+        found += metric_findings(window, measurements, evaluated, policy, champion)
         if reference is not None and current is not None and thresholds is not None:
             found += drift_findings(window, reference, current, thresholds, policy)
     return tuple(_since(finding, previous) for finding in found)
-
-
-def direction(metric: str) -> int:
-    """Return 1 for a metric that should be high and -1 for one that should be low, by its name.
-
-    Raises
-    ------
-    ValueError
-        If the name states neither.
-    """
-    if metric.endswith("_score"):
-        return 1
-    if metric.endswith(("_error", "_loss")):
-        return -1
-    raise ValueError(f"metric {metric!r} does not say its direction: name it *_score (up), *_error or *_loss (down).")
 
 
 def drift_findings(
@@ -110,7 +97,7 @@ def drift_findings(
         value = statistic(before, after)
         if value > each.value:
             found.append(
-                _finding(
+                window_finding(
                     window,
                     kind=FindingKind.MISSING_RATE if statistic.of_missing else FindingKind.DRIFT,
                     column_name=each.column,
@@ -138,7 +125,7 @@ def _volume_findings(
         if until - window.start < FIRST_PREDICTIONS:
             return []
         return [
-            _finding(
+            window_finding(
                 window,
                 kind=FindingKind.NO_PREDICTIONS,
                 statistic="predictions",
@@ -151,7 +138,7 @@ def _volume_findings(
     if missing / predictions <= policy.missing_labels:
         return []
     return [
-        _finding(
+        window_finding(
             window,
             kind=FindingKind.LABELS_MISSING,
             statistic="missing_labels",
@@ -182,7 +169,7 @@ def _late_findings(window: Window, measurements: Sequence[Measurement], policy: 
         return []
     age = max(m.late_days or 0.0 for m in overall.values())
     return [
-        _finding(
+        window_finding(
             window,
             kind=FindingKind.LABELS_LATE,
             statistic="late_labels",
@@ -199,7 +186,7 @@ def _unscored_findings(window: Window, unscored: int) -> list[Finding]:
     if not unscored:
         return []
     return [
-        _finding(
+        window_finding(
             window,
             kind=FindingKind.REQUESTS_WITHOUT_PREDICTION,
             statistic="requests_without_prediction",
@@ -209,78 +196,6 @@ def _unscored_findings(window: Window, unscored: int) -> list[Finding]:
             f"scoring job with --param since={window.start:%Y-%m-%d}.",
         )
     ]
-
-
-def _metric_findings(
-    window: Window, measurements: Sequence[Measurement], evaluated: Iterable[EvaluatedMetric], policy: MonitoringPolicy
-) -> list[Finding]:
-    known = {(b.model_version, b.metric, b.slice_key, b.slice_value): b for b in evaluated}
-    judged = [
-        (m, known[key])
-        for m in measurements
-        if (key := (m.model_version, m.metric, m.slice_key, m.slice_value)) in known
-        and _is_judgeable(m, known[key], policy)
-    ]
-    groups = [[pair for pair in judged if (pair[0].slice_key == ALL_ROWS) is whole] for whole in (True, False)]
-    # Bonferroni's correction with weights: all slices together get half of the level, whatever their number.
-    share = policy.metric_alpha / max(1, sum(map(bool, groups)))
-    return [
-        finding
-        for group in groups
-        for m, b in group
-        if (finding := _metric_finding(window, m, b, share / len(group), policy)) is not None
-    ]
-
-
-def _metric_finding(
-    window: Window, measured: Measurement, evaluated: EvaluatedMetric, level: float, policy: MonitoringPolicy
-) -> Finding | None:
-    assert measured.value is not None and measured.standard_error is not None  # noqa: PT018, S101 # judgeable, see above
-    sign = direction(measured.metric)
-    spread = math.hypot(measured.standard_error, evaluated.standard_error)
-    freedom = _least_freedom(measured, evaluated)
-    margin = policy.metric_tolerance + spread * float(student.isf(level, freedom))
-    threshold = evaluated.value - sign * margin
-    if sign * (measured.value - threshold) >= 0:
-        return None
-    where = "" if measured.slice_key == ALL_ROWS else f" for {measured.slice_key} = {measured.slice_value}"
-    return _finding(
-        window,
-        kind=FindingKind.METRIC_FELL,
-        slice_key=measured.slice_key,
-        slice_value=measured.slice_value,
-        statistic=measured.metric,
-        value=measured.value,
-        threshold=threshold,
-        model_version=measured.model_version,
-        message=f"{measured.metric} of version {measured.model_version}{where} is {measured.value:.4f} on "
-        f"{measured.labelled:,} labels; at evaluation it was {evaluated.value:.4f} "
-        f"({metric_effect(evaluated.value, measured.value, spread, freedom=freedom, unit=policy.metric_unit)}), "
-        f"and chance and tolerance explain no worse than {threshold:.4f}.",
-    )
-
-
-def _least_freedom(measured: Measurement, evaluated: EvaluatedMetric) -> float:
-    """Return the smaller of the two numbers of degrees of freedom; below 1 if one is not recorded.
-
-    Student's t with so many degrees of freedom never errs more often than stated. Welch's degrees of freedom,
-    between the two numbers, do: if a few days happen to be alike, the many days of the other side make their small
-    standard error look reliable.
-    """
-    return min(_freedom(measured), _freedom(evaluated))
-
-
-def _freedom(one: Measurement | EvaluatedMetric) -> float:
-    return (one.days or 0) - 1 if one.degrees_of_freedom is None else one.degrees_of_freedom
-
-
-def _is_judgeable(measured: Measurement, evaluated: EvaluatedMetric, policy: MonitoringPolicy) -> bool:
-    return (
-        all(x is not None and math.isfinite(x) for x in (measured.value, measured.standard_error))
-        and measured.labelled >= policy.minimum_labelled
-        and measured.due >= policy.minimum_settled * measured.predictions
-        and _least_freedom(measured, evaluated) >= 1
-    )
 
 
 def _drift_sentence(
@@ -294,35 +209,6 @@ def _drift_sentence(
         )
     return (
         f"{name} drifted: {drift_effect(before, after)} ({statistic} {value:.4f}, above its threshold {threshold:.4f})."
-    )
-
-
-def _finding(
-    window: Window,
-    *,
-    kind: FindingKind,
-    statistic: str,
-    value: float,
-    threshold: float,
-    message: str,
-    column_name: str = WHOLE_TABLE,
-    slice_key: str = ALL_ROWS,
-    slice_value: str = ALL_ROWS,
-    model_version: int | None = None,
-) -> Finding:
-    return Finding(
-        window_start=window.start,
-        window_end=window.end,
-        kind=kind.value,
-        column_name=column_name,
-        slice_key=slice_key,
-        slice_value=slice_value,
-        statistic=statistic,
-        value=value,
-        threshold=threshold,
-        since=window.start,
-        message=message,
-        model_version=model_version,
     )
 
 

@@ -110,3 +110,33 @@ class Finding:
     def as_row(self) -> dict[str, Any]:
         """Return the finding as a row of the findings table."""
         return asdict(self)
+
+
+def window_finding(
+    window: Window,
+    *,
+    kind: FindingKind,
+    statistic: str,
+    value: float,
+    threshold: float,
+    message: str,
+    column_name: str = WHOLE_TABLE,
+    slice_key: str = ALL_ROWS,
+    slice_value: str = ALL_ROWS,
+    model_version: int | None = None,
+) -> Finding:
+    """Return a finding of a window, for the first time found in it."""
+    return Finding(
+        window_start=window.start,
+        window_end=window.end,
+        kind=kind.value,
+        column_name=column_name,
+        slice_key=slice_key,
+        slice_value=slice_value,
+        statistic=statistic,
+        value=value,
+        threshold=threshold,
+        since=window.start,
+        message=message,
+        model_version=model_version,
+    )

@@ -139,7 +139,9 @@ def _inner(column: NumericColumn) -> tuple[int, int]:
 def _atoms(finite: Floats) -> tuple[tuple[float, ...], bool]:
     """Return the frequent values, and whether they are all that the sample has."""
     values, counts = np.unique(finite, return_counts=True)
-    repeated = len(finite) >= 2 * len(values) or len(values) == 1 or np.array_equal(values, np.rint(values))
+    # Of a column that is discrete, most values come again. Rare amounts beside a frequent 0 do not, and a window has others.
+    repeated = 2 * np.count_nonzero(counts > 1) >= len(values) and len(finite) >= 2 * len(values)
+    repeated = repeated or len(values) == 1 or np.array_equal(values, np.rint(values))
     if len(values) <= FEW_VALUES and repeated:
         return tuple(values.tolist()), len(values) > 0
     return tuple(values[(counts >= FREQUENT * len(finite)) & (counts > 1)].tolist()), False

@@ -1,6 +1,6 @@
 """How each column is profiled, fixed once from a sample of the reference so that all profiles are comparable.
 
-A categorical column gets its most frequent categories and one place for all others. How a numeric column is divided is
+A categorical column gets its most frequent categories, without those that come once where most do, and one place for all others. How a numeric column is divided is
 in `ml.profiles.numeric_grid`. Rows are counted in `ml.profiles.table_profile`.
 """
 
@@ -108,8 +108,15 @@ class ProfileSpec:
 
 
 def categorical_column(name: str, data_type: str, sample: Categories, kept: int = KEPT_CATEGORIES) -> CategoricalColumn:
-    """Return the column with its most frequent categories, ties in alphabetical order."""
+    """Return the column with its most frequent categories, ties in alphabetical order.
+
+    Where most categories have come once beside some that come often, those are left to all others: a window has new ones of their
+    kind, which are no change.
+    """
     ranked = sorted(zip(sample.values, sample.counts, strict=True), key=lambda item: (-item[1], item[0]))
+    again = [item for item in ranked if item[1] > 1]
+    if sum(sample.counts) >= 2 * len(ranked) > 4 * len(again):
+        ranked = again
     return CategoricalColumn(name=name, data_type=data_type, categories=tuple(value for value, _ in ranked[:kept]))
 
 

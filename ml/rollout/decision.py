@@ -66,9 +66,10 @@ class RolloutEvidence:
         Since the stage began.
     score_distance
         Between the distributions of both versions' scores on the same requests of the stage; None where none is known.
-    verdict, reversed_verdict
+    verdict, fault_verdict, reversed_verdict
         Of the gate on all matured requests of the rollout that both versions have scored: with the challenger as the
-        candidate, and the other way round. None where the gate was not asked; `not_asked` says why.
+        candidate, the same with guards that spend their level over the looks, and the other way round. None where the gate
+        was not asked; `not_asked` says why. Without the second one each fault of the first counts.
     stopped, overtaken, refused
         Why a person stops it, why the champion is another one, why it cannot be served; empty where nothing is wrong.
     """
@@ -79,6 +80,7 @@ class RolloutEvidence:
     challenger: ServedCounts
     score_distance: float | None = None
     verdict: Verdict | None = None
+    fault_verdict: Verdict | None = None
     reversed_verdict: Verdict | None = None
     not_asked: str = ""
     stopped: str = ""
@@ -127,14 +129,17 @@ def said(percentage: int) -> str:
 def decide_rollout(evidence: RolloutEvidence, policy: RolloutPolicy) -> RolloutDecision:
     """Decide what becomes of a challenger.
 
-    It is returned as soon as one guard or one rule of the gate shows a fault; it goes on if every rule has passed; otherwise
-    it waits.
+    It is returned as soon as one guard or one rule of the gate shows a fault, at a level that is spent over the looks; it
+    goes on if every rule has passed; otherwise it waits.
     """
     guards, judged = tuple(_guards(evidence, policy)), tuple(_judged(evidence))
     late = _time(evidence, policy)
     unknown = [reason for reason in guards if not reason.passed and reason.rule in MEASURED and reason.value is None]
     returning = [reason.rule for reason in guards if not reason.passed and reason not in unknown]
-    returning += [reason.rule for reason in judged if not reason.passed and _shows_a_fault(reason)]
+    shown = _shown_faults(evidence)
+    returning += [
+        reason.rule for reason in judged if not reason.passed and _shows_a_fault(reason) and reason.rule in shown
+    ]
     waits = [*unknown, *(reason for reason in (_answers(evidence, policy), *judged) if not reason.passed)]
     if waits and not late.passed:
         returning.append(late.rule)
@@ -225,6 +230,13 @@ def _judged(evidence: RolloutEvidence) -> tuple[Reason, ...]:
     gate = _number("gate", own, positive, None, None, f"the gate says {verdict.outcome.value} of version {own}")
     shown = [_number("worse", own, False, reason.value, reason.threshold, reason.sentence) for reason in worse]
     return (gate, *verdict.reasons, *shown)
+
+
+def _shown_faults(evidence: RolloutEvidence) -> frozenset[str]:
+    """Return the rules that fail also where guards spend their level over the looks, and that the champion is better."""
+    verdict = evidence.fault_verdict or evidence.verdict
+    failed = verdict.failed if verdict else ()
+    return frozenset({"worse", *(reason.rule for reason in failed)})
 
 
 def _shows_a_fault(reason: Reason) -> bool:

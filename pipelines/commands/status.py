@@ -55,8 +55,13 @@ def run(
 
 def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
     """Return whether it is the data, the model or the platform, by the last run of each task and the newest findings."""
+    from pipelines.lakehouse.registry.model_version import DeletedVersionError
+
     runs = _last_runs(lakehouse, use_case)
-    champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
+    try:
+        champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
+    except DeletedVersionError as error:
+        return str(error)
     return likely_cause(
         failed=named(failed_first(runs)),
         undelivered=undelivered(runs),

@@ -9,7 +9,8 @@ The rule, for every lookup and every spine row:
 - it counts only if it is at most `lookback_hours` old, the bound included; otherwise all its columns are missing;
 - where several feature rows have that key and time, the greatest by the looked-up columns in their declared order is
   taken, a missing value counting as the smallest (a feature table written by merge has no such rows);
-- a spine row whose key or time is missing joins nothing. No spine row is lost or repeated.
+- a spine row whose key or time is missing joins nothing, and a feature row without a time is joined to nothing. No spine row is
+  lost or repeated.
 
 It keeps to Spark Connect: rows of equal key meet in one bucket, where `pipelines.scoring.as_of` matches them in Arrow. A bucket
 must fit the memory of one worker.

@@ -152,7 +152,8 @@ class JobLock:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._timing.beat):
-            os.utime(self._descriptor)
+            with suppress(OSError):  # of a disk that answers again: one sign of life that is missing ends nobody
+                os.utime(self._descriptor)
 
 
 _OWN: dict[Path, JobLock] = {}

@@ -1,7 +1,7 @@
 """Did retraining help? The live champion and the model that was never retrained, on the same requests, month by month.
 
-Differences are judged by the method of the gate's policy (days as units where it says so), and called shown only after
-Holm's correction over the months. Positive always means that the champion was better.
+Differences are judged by the method of the gate's policy (days, and what the use case declares, as units where it says so),
+and called shown only after Holm's correction over the months. Positive always means that the champion was better.
 """
 
 import datetime as dt
@@ -163,11 +163,15 @@ def _compared(month: Scored, policy: GatePolicy, compared: Metric) -> Comparison
     if not (month.champion_version[both] != month.baseline_version[both]).any():
         return None
     days = month.instants.astype("datetime64[D]").astype(np.int64)
+    kinds = [] if month.entities is None else list(month.entities[both].T)
+    units = Units(
+        days=days[both], entities={str(kind): codes for kind, codes in enumerate(kinds)}, day_memory=month.day_memory
+    )  # fmt: skip
     subject = Subject(candidate=1, against=0, metric=compared)
     try:
         return compare(
             subject, month.labels[both], month.champion[both], month.baseline[both],
-            policy=policy, units=Units(days=days[both]), seed=0,
+            policy=policy, units=units, seed=0,
             weights=None if month.weights is None else month.weights[both],
         )  # fmt: skip
     except MetricError:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.metrics.clusters import codes_of
 from ml.profiles.table_profile import Profile
 from ml.spec.target import score_columns
 from ml.spec.weights import SAMPLE_WEIGHT
@@ -29,6 +30,7 @@ from pipelines.report.records import EnvironmentRecords, Rows, Scored, Version
 from pipelines.report.sections.findings import OF_COLUMNS
 from pipelines.report.served_reading import read_served
 from pipelines.tasks import row_limits
+from pipelines.tasks.data.labels import made_live
 from pipelines.tasks.versions.reference import Reference
 
 OF_EVERY_ENVIRONMENT = ("metrics", "verdicts", "ingests", "runs")
@@ -155,11 +157,14 @@ def _present(lakehouse: Lakehouse, use_case: UseCase) -> dt.datetime:
 
 
 def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
-    """Return the requests that the champion scored, with the label if it was due and the score of the baseline.
+    """Return the requests that the champion scored live, with the label if it was due and the score of the baseline.
+
+    What a version scored in hindsight, rows that it was trained or evaluated on among them, shows nothing about it.
 
     All of them up to `row_limits.EXACT_ROWS`, above it about so many, drawn by key.
     """
-    made = lakehouse.tables.read(use_case.table("predictions"))
+    stored = lakehouse.tables.read(use_case.table("predictions"))
+    made = stored.where(made_live())
     scores = score_columns(use_case.problem)
     names = ("request_key", *scores, "model_version")
     weight = use_case.weight if use_case.weight_in_metrics else None
@@ -169,7 +174,9 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
     share = min(1.0, row_limits.EXACT_ROWS / max(made.where(own).count(), 1))
     if share < 1:
         made = made.where(sampled(F.col("request_key"), share, row_limits.SAMPLE_SEED))
-    live = made.where(own).select(*names, "prediction_at", *of_request)
+    sampled_entities = use_case.clusters.sampled
+    belongs = [F.col(name).alias(f"entity_{place}") for place, name in enumerate(sampled_entities)]
+    live = made.where(own).select(*names, "prediction_at", *of_request, *belongs)
     first = made.where(F.col("alias") == BASELINE).select(
         "request_key",
         *(F.col(name).alias(f"baseline_{name}") for name in scores),
@@ -183,7 +190,10 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
     counted = (
         [weight_of(F.col(name), weight).alias(SAMPLE_WEIGHT) for name in (*of_label, *of_request)] if weight else []
     )
-    joined = judged.select(*names, "prediction_at", "label", *counted).join(first, on="request_key", how="left")
+    entities = [f"entity_{place}" for place in range(len(sampled_entities))]
+    joined = judged.select(*names, "prediction_at", "label", *counted, *entities).join(
+        first, on="request_key", how="left"
+    )
     frame = to_pandas(joined.drop("request_key"))
     return Scored(
         instants=frame["prediction_at"].to_numpy("datetime64[us]"),
@@ -193,5 +203,7 @@ def _scored(lakehouse: Lakehouse, use_case: UseCase) -> Scored:
         champion_version=frame["model_version"].to_numpy(np.int64),
         baseline_version=frame["baseline_version"].fillna(0).to_numpy(np.int64),
         weights=frame[SAMPLE_WEIGHT].to_numpy(np.float64) if weight else None,
+        entities=np.stack([codes_of(frame[name]) for name in entities], axis=1) if entities else None,
         share=share,
+        day_memory=use_case.clusters.day_memory,
     )

@@ -34,7 +34,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Every request that the live champion scored, with the score of the model that was never retrained.
+    """Every request that the live champion scored, with the score of the model that was never retrained; none in hindsight.
 
     Attributes
     ----------
@@ -48,8 +48,13 @@ class Scored:
         Shape ``(rows,)``: which version it was; 0 where the baseline did not score.
     weights
         Shape ``(rows,)``: how much each row counts in metrics; None for all alike.
+    entities
+        Shape ``(rows, entities)``: the number of the row's entity of each sampled kind that the use case declares; None
+        without any.
     share
         Of the requests, those that are here: drawn by key where there are too many for one machine.
+    day_memory
+        The largest correlation of a day with the day before, as declared; 0 for independent days.
     """
 
     instants: NDArray[np.datetime64]
@@ -59,7 +64,9 @@ class Scored:
     champion_version: NDArray[np.int64]
     baseline_version: NDArray[np.int64]
     weights: NDArray[np.float64] | None = None
+    entities: NDArray[np.int64] | None = None
     share: float = 1.0
+    day_memory: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

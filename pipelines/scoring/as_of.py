@@ -62,6 +62,8 @@ def matched(
     dict
         Output name to as many values as the spine has rows, in its order; missing in unmatched ones. Then the age in hours.
     """
+    if features.column(feature_time).null_count:  # nobody knows from when on such a row was known
+        features = features.filter(features.column(feature_time).is_valid())
     spine_codes, feature_codes = _codes(spine, features, keys)
     asked, known = instants(spine.column(spine_time)), instants(features.column(feature_time))
     asking = _present(spine, [*keys, spine_time])

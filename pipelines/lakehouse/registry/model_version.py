@@ -25,6 +25,10 @@ class NoModelVersionError(LakehouseError, LookupError):
     exit_code = 2
 
 
+class DeletedVersionError(LakehouseError):
+    """An alias whose version was deleted: that is no model without a champion, and nothing is decided or moved by it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
     """One registered version.

@@ -30,7 +30,7 @@ from pipelines.lakehouse.registry.fresh_process import Probe, ServedProbe, requi
 from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
 from pipelines.lakehouse.registry.model_files import load_fitted, verified_files
-from pipelines.lakehouse.registry.model_version import ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.model_version import DeletedVersionError, ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.runs import FAILURE, Run, RunRecord
 from pipelines.lakehouse.registry.storing import MODEL_TYPE, SIDECAR, register, save, unless_missing
 from pipelines.scoring.function import ScoringFunction
@@ -254,9 +254,23 @@ class Models:
         return cleared
 
     def find_alias(self, model: Model, alias: str) -> ModelVersion | None:
-        """Return the version behind an alias; None if the alias is not set."""
+        """Return the version behind an alias; None if the alias is not set.
+
+        Raises
+        ------
+        DeletedVersionError
+            If it is set, and somebody has deleted its version.
+        """
         found = unless_missing(lambda: self._client.get_model_version_by_alias(self.name(model), alias))
-        return None if found is None else self.version(model, int(found.version))
+        if found is not None:
+            return self.version(model, int(found.version))
+        if (deleted := self._aliased(model).get(alias)) is not None:
+            raise DeletedVersionError(
+                f"model {self.name(model)} has {alias!r} at version {deleted}, which was deleted.",
+                remedy=f"Set {alias!r} to a version that is there, restore the registry from a backup, or delete the alias by "
+                "hand: the next candidate then has to beat only a constant.",
+            )
+        return None
 
     def by_alias(self, model: Model, alias: str) -> ModelVersion:
         """Return the version behind an alias.
@@ -282,8 +296,13 @@ class Models:
 
     def delete_alias(self, model: Model, alias: str) -> None:
         """Remove an alias; nothing happens if it is not set."""
-        if self.find_alias(model, alias) is not None:
+        if alias in self._aliased(model):
             self._client.delete_registered_model_alias(self.name(model), alias)
+
+    def _aliased(self, model: Model) -> Mapping[str, str]:
+        """Return each alias of a model with the number of its version, deleted or not."""
+        found = unless_missing(lambda: self._client.get_registered_model(self.name(model)))
+        return {} if found is None else {alias: str(number) for alias, number in dict(found.aliases).items()}
 
     def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from pipelines.declarations.asset import Model
 from pipelines.lakehouse.registry.aliases import CHALLENGER, CHAMPION
-from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.model_version import DeletedVersionError, ModelVersion
 from pipelines.lakehouse.registry.models import Models
 
 ROLLOUT = "rollout"
@@ -70,8 +70,11 @@ def state_of(version: ModelVersion) -> RolloutState | None:
 
 
 def current_rollout(models: Models, model: Model) -> RolloutState | None:
-    """Return the rollout that goes on; None without one."""
-    challenger = models.find_alias(model, CHALLENGER)
+    """Return the rollout that goes on; None without one, also where somebody has deleted the challenger."""
+    try:
+        challenger = models.find_alias(model, CHALLENGER)
+    except DeletedVersionError:
+        return None
     state = None if challenger is None else state_of(challenger)
     if state is None or state.ended or challenger is None:
         return None

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.locks import alive_in
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
+from pipelines.lakehouse.registry.model_version import DeletedVersionError
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
 from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
@@ -53,7 +55,9 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"]) for row in failed_first(runs)
     )
     findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
-    champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
+    champion = None
+    with suppress(DeletedVersionError):  # every task of the use case says so
+        champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
     verdicts = _newest(lakehouse, use_case, "verdicts", "decided_at", 1)
     number = champion.number if champion else None
     count, until = _predictions(lakehouse, use_case)

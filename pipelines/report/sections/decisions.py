@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ml.evaluation.record import EvaluatedContender, Evaluation
+from ml.gate.basis import DecisionBasis, basis
 from ml.gate.verdict import Reason
 from ml.monitoring.findings import OF_OTHER_TASKS
 from ml.monitoring.findings_history import known_at
 from ml.spec.gate_policy import GatePolicy
 from pipelines.report.records import EnvironmentRecords, Row, Version
-from pipelines.report.sections.basis import DecisionBasis, basis
 from pipelines.report.sections.distributions import Distribution, distributions, excess
 from pipelines.report.sections.findings import OF_COLUMNS
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ml.evaluation.record import Evaluation
+from ml.gate.basis import DecisionBasis, basis
 from ml.gate.verdict import Reason
 from ml.rollout.decision import said
 from ml.spec.gate_policy import GatePolicy
 from pipelines.report.charts import Series, line_chart
 from pipelines.report.records import Row, ServedByVersion, ServedRequests
-from pipelines.report.sections.basis import DecisionBasis, basis
 
 NOT_ASKED = "The gate was not asked, so no value, interval or slice was part of this decision; the rules above decided."
 CHAMPION, CHALLENGER, ALONE = "champion", "challenger", "alone"

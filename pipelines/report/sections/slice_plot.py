@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
+from ml.gate.slice_basis import ShownSlice
 from pipelines.report.charts import tick_values
-from pipelines.report.sections.basis import ShownSlice
 from pipelines.report.wording import signed
 
 WIDTH, LEFT, RIGHT, TOP, ROW, BOTTOM = 760, 210, 24, 26, 22, 44

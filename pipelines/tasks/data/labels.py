@@ -73,12 +73,12 @@ def live_predictions(context: Context, since: dt.datetime, until: dt.datetime) -
     A prediction is made in hindsight if its request was due before the end of what its version was trained and
     evaluated on.
     """
-    return _predictions(context, since, until).where(~_in_hindsight())
+    return _predictions(context, since, until).where(made_live())
 
 
 def predictions_in_hindsight(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
     """Return the other predictions of a window, which measure nothing."""
-    return _predictions(context, since, until).where(_in_hindsight())
+    return _predictions(context, since, until).where(~made_live())
 
 
 def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> DataFrame:
@@ -87,8 +87,9 @@ def _predictions(context: Context, since: dt.datetime, until: dt.datetime) -> Da
     return stored.where((due >= F.lit(since)) & (due < F.lit(until)))
 
 
-def _in_hindsight() -> Column:
-    return F.coalesce(F.col("hindsight"), F.lit(False))
+def made_live() -> Column:
+    """Return whether a prediction was not made in hindsight; an older release said of none that it was."""
+    return ~F.coalesce(F.col("hindsight"), F.lit(False))
 
 
 def known_labels(context: Context, until: dt.datetime) -> DataFrame:

@@ -14,13 +14,14 @@ from ml.monitoring.findings_history import measurement_changes
 from pipelines.execution.context import Context
 from pipelines.execution.windows import windows_to_monitor
 from pipelines.lakehouse.tables.arrow import in_utc, records
+from pipelines.tasks.data.labels import made_live
 
 
 def monitored_windows(context: Context, since: dt.datetime | None, until: dt.datetime) -> tuple[Window, ...]:
-    """Return the windows to monitor, without those before the first prediction: missing ones there are no finding."""
+    """Return the windows to monitor, without those before the first live prediction: missing ones there are no finding."""
     use_case = context.use_case
     asked = windows_to_monitor(since, until, use_case.monitoring.window, use_case.label_due_days)
-    predictions = context.lakehouse.tables.read(context.use_case.table("predictions"))
+    predictions = context.lakehouse.tables.read(context.use_case.table("predictions")).where(made_live())
     first = predictions.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     return tuple(window for window in asked if first is not None and window.end > in_utc(first)) or asked[-1:]
 

@@ -17,7 +17,7 @@ from pipelines.execution.windows import window_of
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.arrow import in_utc
-from pipelines.tasks.data.labels import live_predictions, predictions_in_hindsight
+from pipelines.tasks.data.labels import live_predictions, made_live, predictions_in_hindsight
 from pipelines.tasks.monitoring.monitored_champion import monitored_champion
 from pipelines.tasks.versions.measured import EVALUATION, LAST_INSTANT
 from pipelines.tasks.versions.promotion import EVALUATED_UNTIL
@@ -59,6 +59,7 @@ class WindowJudge:
             until=self._until,
             previous=known,
             unscored=self._unscored[window.start],
+            champion=self.version,
             requests=None if measured else requests(self._context, window.start, min(window.end, self._until)).count(),
             in_hindsight=0 if measured else predictions_in_hindsight(self._context, window.start, window.end).count(),
         )
@@ -75,11 +76,11 @@ def _days_scored(context: Context, windows: Sequence[Window]) -> dict[dt.datetim
 def _unscored(context: Context, windows: Sequence[Window], until: dt.datetime) -> dict[dt.datetime, int]:
     """Return how many requests have no prediction of the champion, by the start of the window.
 
-    Only those count that fell due since the champion's first prediction and lie before scoring's look-back.
+    Only those count that fell due since the champion's first live prediction and lie before scoring's look-back.
     """
     use_case, tables = context.use_case, context.lakehouse.tables
     scored = tables.read(use_case.table("predictions")).where(F.col("alias") == CHAMPION)
-    first = scored.agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
+    first = scored.where(made_live()).agg(F.min("prediction_at").alias("first")).toArrow()["first"][0].as_py()
     begin = max(windows[0].start, in_utc(first)) if first else None
     end = min(windows[-1].end, until - dt.timedelta(days=use_case.scoring_look_back_days))
     if begin is None or begin >= end:

@@ -22,6 +22,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.tables.store import Written
 from pipelines.scoring.declared import scoring_function
+from pipelines.tasks.data.labels import made_live
 from pipelines.tasks.predictions.batch_model import batch_model
 from pipelines.tasks.versions.promotion import EVALUATED_UNTIL
 
@@ -90,7 +91,9 @@ def scorer_of(context: Context, alias: str) -> ScoringVersion:
 
 def begin_of(context: Context, scorer: ScoringVersion, end: dt.datetime) -> dt.datetime | None:
     """Return from when on requests are looked for that have no prediction, if nobody says (`window_start`)."""
-    scored = context.lakehouse.tables.read(context.use_case.table("predictions")).where(F.col("alias") == scorer.alias)
+    made = context.lakehouse.tables.read(context.use_case.table("predictions"))
+    # What somebody had scored in hindsight says nothing of how far scoring has come.
+    scored = made.where((F.col("alias") == scorer.alias) & made_live())
     return window_start(*scored_span(scored, end), scorer.seen, look_back_days=context.use_case.scoring_look_back_days)
 
 
@@ -139,7 +142,7 @@ def window_start(
     Parameters
     ----------
     first, last
-        When the oldest and the newest prediction of the alias fell due; None before the first.
+        When the oldest and the newest live prediction of the alias fell due; None before the first.
     seen
         The end of what the version was trained and evaluated on; None if it does not say. The first scoring begins there.
 

@@ -18,12 +18,10 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.evaluation.record import Evaluation
-from ml.gate.decision import decide
-from ml.gate.verdict import Verdict
 from ml.labels.maturity import LabelCounts
 from ml.rollout.decision import RolloutEvidence, ServedCounts
 from ml.rollout.distance import score_distance
-from ml.rollout.looks import policy_of_look
+from ml.rollout.look_verdicts import verdicts_of_look
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.gate_policy import GatePolicy
 from ml.spec.target import score_columns
@@ -206,19 +204,19 @@ def _judged(
         if rows.empty:
             why = f"no request that both versions have scored has a label that was due: {counts.sentence}"
             return RolloutLook(evidence=replace(evidence, not_asked=why))
-        policy = policy_of_look(context.use_case.gate, look)
         contenders = _contenders(context, state, rows)
-        evaluation = _evaluation(context, rows, counts, policy, contenders, champion=state.champion)
-        verdict = decide(evaluation, policy, context.use_case.costs)
-        decides = not any(reason.candidate is None for reason in verdict.failed)
-        back: Verdict | None = None
-        if decides:
-            turned = _evaluation(context, rows, counts, policy, contenders, champion=state.version)
-            back = decide(turned, policy, context.use_case.costs)
+
+        def measured(policy: GatePolicy, exchanged: bool) -> Evaluation:
+            champion = state.version if exchanged else state.champion
+            return _evaluation(context, rows, counts, policy, contenders, champion=champion)
+
+        found = verdicts_of_look(context.use_case.gate, look, measured=measured, costs=context.use_case.costs)
     except (LakehouseError, ValueError) as error:
         return RolloutLook(evidence=replace(evidence, not_asked=f"the gate could not be asked: {sentence_of(error)}"))
-    found = replace(evidence, verdict=verdict, reversed_verdict=back)
-    return RolloutLook(evidence=found, evaluation=evaluation, number=look if decides else None)
+    known = replace(
+        evidence, verdict=found.verdict, fault_verdict=found.faults, reversed_verdict=found.exchanged
+    )  # fmt: skip
+    return RolloutLook(evidence=known, evaluation=found.evaluation, number=look if found.decides else None)
 
 
 def _labelled(

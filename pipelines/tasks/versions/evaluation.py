@@ -213,14 +213,12 @@ def _contender(
 ) -> Contender:
     """Return a version as scored; one that cannot be loaded or scored says why instead."""
     use_case = context.use_case
-    scores, failure, seconds = None, None, None
-    importance: tuple[InputImportance, ...] = ()
+    scores, failure, seconds, model = None, None, None, None
     try:
         model = context.lakehouse.models.load(version)
         inputs = rows[list(use_case.inputs)]
         scores = predict(model, inputs, problem=use_case.problem)
         seconds = seconds_per_1000(model, inputs, use_case.problem)
-        importance = _importance(context, model, rows)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
         failure = sentence_of(error)
     until = version.tags.get("trained_until")
@@ -232,13 +230,16 @@ def _contender(
         overlap_rows=overlaps[version.number],
         seconds_per_1000_rows=seconds,
         trials_on_rows=_trials_on(rows, version),
-        importance=importance,
+        importance=_importance(context, version, model, rows) if failure is None else (),
         failure=failure,
     )
 
 
-def _importance(context: Context, model: Any, rows: pd.DataFrame) -> tuple[InputImportance, ...]:
-    """Return how much the deciding metric depends on each input; nothing where the rows do not define the metric."""
+def _importance(context: Context, version: ModelVersion, model: Any, rows: pd.DataFrame) -> tuple[InputImportance, ...]:
+    """Return how much the deciding metric depends on each input; nothing where the rows do not define the metric.
+
+    It decides nothing, so whatever keeps it from being measured refuses nobody.
+    """
     use_case = context.use_case
     measured_on = ImportanceRows(
         inputs=rows[list(use_case.inputs)], labels=rows["label"].to_numpy(np.float64),
@@ -248,6 +249,9 @@ def _importance(context: Context, model: Any, rows: pd.DataFrame) -> tuple[Input
     try:
         return permutation_importance(model, measured_on, problem=use_case.problem, measured=measured, seed=0)
     except MetricError:
+        return ()
+    except Exception as error:  # noqa: BLE001 - a model may refuse combinations of values that no row had
+        context.say(f"version {version.number}: the importance of its inputs was not measured: {sentence_of(error)}")
         return ()
 
 

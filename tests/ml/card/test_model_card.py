@@ -13,10 +13,12 @@ from ml.card.html_page import card_page
 from ml.card.model_card import CALIBRATION, DATA, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
 from ml.card.record import UNKNOWN, CardError, ModelCard
 from ml.card.slices import SLICES
+from ml.evaluation.comparison import Comparison
 from ml.gate.decision import decide
 from ml.labels.maturity import LabelCounts
 from ml.models.importance import InputImportance
 from ml.spec.gate_policy import DEFAULT_BINARY
+from tests.ml.gate import test_decision as decision_tests
 from tests.ml.gate.test_small_slices import carriers_with, evaluated
 
 EVALUATION = replace(
@@ -66,7 +68,64 @@ def test_metrics_have_the_interval_of_their_error_and_their_units() -> None:
     auc, precision = rows(card, METRICS)
     assert auc[:4] == ("roc_auc_score", "0.7500", f"{0.75 - reach:.4f} to {0.75 + reach:.4f}", "none")
     assert precision[2] == "no standard error"
-    assert f"{EVALUATION.days} days" in card.section(METRICS).sentences[-1]
+    assert f"{EVALUATION.days} days" in card.section(METRICS).sentences[0]
+
+
+def of_two_candidates(version: int) -> tuple[CardFacts, Comparison]:
+    """The card's facts of one of two candidates, and its comparison with the champion in the deciding metric."""
+    evaluation = decision_tests.evaluated(decision_tests.CHAMPION, decision_tests.BETTER, decision_tests.EQUAL)
+    facts = replace(
+        FACTS, version=version, evaluation=evaluation, policy=decision_tests.POLICY,
+        reasons=decide(evaluation, decision_tests.POLICY).reasons,
+    )  # fmt: skip
+    (found,) = (
+        c for c in evaluation.comparisons
+        if (c.candidate, c.metric, c.against, c.slice_key) == (version, evaluation.metric, 1, None)
+    )  # fmt: skip
+    return facts, found
+
+
+def ends(cell: str) -> tuple[float, ...]:
+    """The ends of an interval in a cell."""
+    return tuple(float(end) for end in re.findall(r"[+-][0-9.]+", cell)[:2])
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_card_shows_the_interval_that_decided_beside_that_of_one_comparison_alone(version: int) -> None:
+    """Of two candidates: Holm tests the better one at half of the level, so 0 is left out if, and only if, it passed."""
+    facts, found = of_two_candidates(version)
+    (row,) = (row for row in rows(model_card(facts), METRICS, 1) if row[2] == "has to be better")
+    alone, rule, p = row[5:8]
+    freedom = found.degrees_of_freedom or float("inf")
+    raw = stats.t.sf(found.difference / found.standard_error, freedom)
+    factor = 2 if version == 2 else 1
+    for level, cell in ((0.025, alone), (0.025 / factor, rule)):
+        reach = stats.t.isf(level, freedom) * found.standard_error
+        assert ends(cell) == pytest.approx((found.difference - reach, found.difference + reach), abs=6e-5)
+    assert "(95%, 2 tests together)" in rule
+    assert float(p) == pytest.approx(factor * raw, rel=0.01)
+    passed = next(r.passed for r in facts.reasons if (r.rule, r.candidate) == ("better", version))
+    assert (ends(rule)[0] > 0) == passed
+
+
+def test_a_card_says_of_each_interval_what_it_is_of() -> None:
+    """In the heads of its columns and in a sentence; slices have both, too."""
+    card = model_card(of_two_candidates(2)[0])
+    heads = [column for section in card.sections for table in section.tables for column in table.columns]
+    assert {head for head in heads if "95%" in head} == {
+        f"95% interval of this {one} alone" for one in ("metric", "comparison", "slice")
+    }
+    assert heads.count("interval of the rule") == 2
+    assert any("corrected" in sentence for sentence in card.section(METRICS).sentences)
+    (judged,) = (table for table in card.section(SLICES).tables if "interval of the rule" in table.columns)
+    assert {row[5].partition(" (")[2] for row in judged.rows} == {"90%, 4 tests together)"}
+
+
+def test_a_decision_without_its_policy_has_the_same_intervals_of_rules_on_all_rows() -> None:
+    """The reasons record the level; the policy may have changed since."""
+    facts, _ = of_two_candidates(2)
+    cards = [model_card(one) for one in (facts, replace(facts, policy=None))]
+    assert rows(cards[0], METRICS, 1) == rows(cards[1], METRICS, 1)
 
 
 def test_every_slice_stands_once_with_what_the_gate_could_see_there() -> None:

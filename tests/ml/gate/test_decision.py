@@ -100,6 +100,14 @@ def test_an_equal_model_keeps_the_champion() -> None:
     assert verdict.sentence.startswith("keep: version 1 stays champion; version 3 has roc_auc_score")
 
 
+def test_a_sentence_says_that_its_interval_is_of_one_comparison_where_its_p_is_of_several() -> None:
+    """Of a p-value that was corrected for two candidates, an interval that was not must not be read as the test."""
+    (one,) = (r.sentence for r in judged(CHAMPION, BETTER).reasons if r.rule == "better")
+    several = [r.sentence for r in judged(CHAMPION, BETTER, EQUAL).reasons if r.rule == "better"]
+    assert "95% from" in one
+    assert "95% of this comparison alone from" in several[0]
+
+
 def regressed_on_a_slice() -> np.ndarray:
     """Much better nearly everywhere, and far worse than the champion on one slice."""
     noise = np.random.default_rng(0).normal(size=8_000)

@@ -90,7 +90,33 @@ def test_days_of_one_row_each_are_rows() -> None:
     plain = delong(labels, first, second)
     grouped = delong(labels, first, second, groups=np.arange(labels.size))
     assert grouped.standard_error == pytest.approx(plain.standard_error, rel=2e-3)
-    assert grouped.degrees_of_freedom == labels.size - 1
+    # Kish's number of days that count alike, by what a row counts in its class.
+    rarer, others = labels.sum(), labels.size - labels.sum()
+    assert grouped.degrees_of_freedom == pytest.approx(4 / (1 / rarer + 1 / others) - 1)
+
+
+@pytest.mark.parametrize("share", [1 / 28, 0.3, 0.5, 0.9])
+def test_a_day_with_many_of_the_rows_makes_equal_models_no_better(share: float) -> None:
+    """Each day is good or bad for a model by chance, so equal ones differ at 2.5% in 2.5%: not in 14% or 45%."""
+    generator = np.random.default_rng(7)
+    sizes = np.round(2_000 * np.array([share, *[(1 - share) / 27] * 27])).astype(int)
+    days, sets = np.repeat(np.arange(28), sizes), 600
+    found = 0
+    for _ in range(sets):
+        losses = 0.3 * generator.normal(size=28)[days] + generator.normal(size=days.size)
+        found += paired_mean(losses, np.zeros(days.size), groups=days).p_below(0) <= 0.025
+    assert found <= stats.binom.isf(1e-4, sets, 0.04)
+
+
+def test_days_count_for_a_roc_auc_by_the_rows_of_either_class() -> None:
+    """Nearly all positive rows on one day are a day of much weight, though its rows are few."""
+    generator = np.random.default_rng(0)
+    days = np.repeat(np.arange(28), 100)
+    labels = ((days == 3) & (np.arange(2_800) % 2 == 0)).astype(float)
+    labels[::700] = 1.0
+    first, second = generator.random((2, 2_800))
+    assert delong(labels, first, second, groups=days).degrees_of_freedom < 3.5
+    assert paired_mean(first, second, groups=days).degrees_of_freedom == pytest.approx(27)
 
 
 def test_repeating_every_row_on_its_day_adds_no_certainty() -> None:

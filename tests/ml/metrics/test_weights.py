@@ -54,7 +54,7 @@ def test_metrics_and_errors_are_those_of_as_many_copies(case: tuple[np.ndarray, 
         for counted_difference, difference in pairs:
             assert counted_difference.value == pytest.approx(difference.value, abs=1e-12)
             assert counted_difference.standard_error == pytest.approx(difference.standard_error, abs=1e-9)
-            assert counted_difference.degrees_of_freedom == difference.degrees_of_freedom
+            assert counted_difference.degrees_of_freedom == pytest.approx(difference.degrees_of_freedom, rel=1e-9)
         errors = (
             (roc_auc_error(labels, first, groups, weights), roc_auc_error(labels[copies], first[copies], groups[copies])),
             (mean_error(first, groups, weights=weights), mean_error(first[copies], groups[copies])),

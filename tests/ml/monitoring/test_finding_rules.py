@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.drift.thresholds import Threshold, Thresholds
-from ml.monitoring.finding_rules import direction, window_findings
+from ml.monitoring.finding_rules import window_findings
 from ml.monitoring.findings import ALL_ROWS, WHOLE_TABLE, Finding, Window
 from ml.monitoring.measurements import EvaluatedMetric, Measurement
+from ml.monitoring.metric_findings import direction
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import Profile, empty, profile
 from ml.spec.monitoring_policy import MonitoringPolicy
@@ -62,6 +63,7 @@ def found(
     previous: tuple[Finding, ...] = (),
     month: int = 0,
     until: datetime | None = None,
+    champion: int | None = None,
 ) -> tuple[Finding, ...]:
     """Look for findings in one window; by default an unremarkable one that has just ended."""
     return window_findings(
@@ -74,6 +76,7 @@ def found(
         policy=policy,
         until=until or window(month).end,
         previous=previous,
+        champion=champion,
     )
 
 
@@ -286,6 +289,17 @@ def test_a_metric_waits_for_outcomes_to_be_due_and_not_for_their_arrival() -> No
     fell = replace(MEASURED, value=0.5, predictions=10_000, labelled=5_000)
     assert found(replace(fell, not_due=2_600)) == ()
     assert [finding.kind for finding in found(replace(fell, not_due=2_400))] == ["metric_fell"]
+
+
+@pytest.mark.parametrize(("champion", "about"), [(None, 4), (4, 4), (3, 3), (9, 4)])
+def test_a_metric_that_fell_for_both_champions_of_a_window_is_one_finding(champion: int | None, about: int) -> None:
+    """Findings have one row for each metric and slice: two would be refused, and the monitor would fail every morning."""
+    fell = [replace(MEASURED, model_version=version, value=0.6) for version in (3, 4)]
+    known = tuple(replace(EVALUATED, model_version=version) for version in (3, 4))
+    (finding,) = found(*fell, evaluated=known, champion=champion)
+    assert finding.model_version == about
+    assert all(f"of version {version} is 0.6000" in finding.message for version in (3, 4))
+    assert finding.message.index(f"version {about}") < finding.message.index(f"version {7 - about}")
 
 
 def test_a_finding_on_a_metric_names_the_version() -> None:

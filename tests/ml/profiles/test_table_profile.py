@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.profiles.column_profile import ColumnProfile, merge_columns
-from ml.profiles.column_values import data_type_of
-from ml.profiles.numeric_grid import NumericColumn, places_of
+from ml.profiles.column_values import data_type_of, numbers
+from ml.profiles.numeric_grid import NumericColumn, numeric_column, places_of
 from ml.profiles.specification import CategoricalColumn, ProfileSpec
 from ml.profiles.table_profile import Profile, empty, merge, merge_all, profile
 
@@ -143,6 +143,16 @@ def test_each_whole_number_of_a_short_range_has_a_bin_of_its_own() -> None:
     hours = np.repeat(np.arange(24), np.arange(1, 25))
     column = profile({"hour": hours}, ProfileSpec.from_sample({"hour": hours})).columns["hour"]
     assert column.counts[column.counts > 0].tolist() == list(range(1, 25))
+
+
+def test_a_column_is_discrete_if_most_of_its_values_come_again() -> None:
+    """Prices are; rare amounts that are all different are not, beside whatever comes often."""
+    random = np.random.default_rng(0)
+    prices = random.choice([0.99, 1.49, 4.99, 9.99], 1_000)
+    amounts = np.where(np.arange(1_000) < 30, random.normal(size=1_000), 0.0)
+    found = [numeric_column("x", "double", numbers(values)) for values in (prices, amounts, np.full(1_000, 3.5))]
+    assert [one.discrete for one in found] == [True, False, True]
+    assert [one.atoms for one in found] == [(0.99, 1.49, 4.99, 9.99), (0.0,), (3.5,)]
 
 
 def test_coarse_groups_hold_equal_shares_of_the_sample() -> None:

@@ -135,6 +135,20 @@ def test_a_bucket_agrees_with_brute_force(spine: list[Row], features: list[Row])
     assert matched(spine, features) == brute_force(spine, features)
 
 
+def test_a_feature_row_without_a_time_is_joined_to_nothing_and_hides_none() -> None:
+    """It is not a row of 1970, neither for a request of that year nor for one that looks back for ever."""
+    unknown, older = (
+        feature(0, known_at=None, delay=3.0),
+        feature(0, known_at=datetime(1969, 6, 1, tzinfo=UTC), delay=1.0),
+    )
+    early = {**ASKED, "at": datetime(1970, 1, 1, 1, tzinfo=UTC)}
+    for_ever = replace(LOOKUP, lookback_hours=24 * 365 * 50)
+    assert matched([early, ASKED], [unknown])[0]["mean_delay"] is None
+    assert [row["mean_delay"] for row in matched([early, ASKED], [unknown, older], for_ever)] == [1.0, 1.0]
+    assert matched([ASKED], [unknown], for_ever)[0]["age"] is None
+    assert matched([], [unknown]) == []
+
+
 @settings(max_examples=50, deadline=None)
 @given(SPINE_ROWS, FEATURE_ROWS)
 def test_many_keys_over_centuries_are_matched_the_same(spine: list[Row], features: list[Row]) -> None:

@@ -66,6 +66,24 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         one.end()
 
 
+def test_a_sign_of_life_that_a_disk_refuses_is_followed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A holder whose heart had stopped would lose its job to another run although it goes on."""
+    real, calls, beating = os.utime, [], threading.Event()
+
+    def refused_at_first(*arguments: int) -> None:
+        calls.append(arguments)
+        if len(calls) < 3:
+            raise OSError(5, "the disk does not answer")
+        real(*arguments)
+        beating.set()
+
+    monkeypatch.setattr(os, "utime", refused_at_first)
+    with hold(tmp_path, JOB, environment="dev", run_id="r1", timing=Timing(beat=0.01)):
+        assert beating.wait(30)
+
+
 def test_the_second_run_is_refused_at_once_and_reads_who_holds_the_lock(
     start: Callable[..., Process], tmp_path: Path
 ) -> None:

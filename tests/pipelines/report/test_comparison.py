@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ml.metrics.clusters import Units
 from ml.metrics.metric_table import METRICS
 from ml.metrics.standard_errors import delong
 from ml.spec.estimator import Problem
@@ -45,7 +46,7 @@ def month(
     )  # fmt: skip
 
 
-OF_ROWS = [name for name in Scored.__dataclass_fields__ if name not in ("weights", "share")]
+OF_ROWS = [name for name in Scored.__dataclass_fields__ if name not in ("weights", "entities", "share", "day_memory")]
 """What every row has."""
 
 
@@ -87,6 +88,23 @@ def test_the_difference_is_delongs_with_days_as_units() -> None:
     assert found.difference == pytest.approx(expected.value)
     assert found.standard_error == pytest.approx(expected.standard_error)
     assert (found.low, found.high) == pytest.approx(expected.interval())
+
+
+def test_rows_that_share_entities_are_judged_by_them() -> None:
+    """A difference that is one of a few entities is within chance where they are a sample: by rows and days it is shown."""
+    scored = month(5, champion=0.8, baseline=0.8)
+    entity = np.arange(scored.labels.size) % 20
+    liking = np.where(entity < 6, 0.6, 0.0) * (2 * scored.labels - 1)
+    logit = np.log(scored.champion / (1 - scored.champion))
+    lucky = replace(scored, champion=1 / (1 + np.exp(-logit - liking)))
+    assert outcomes(lucky)[0].judgement is Judgement.BETTER
+    known = outcomes(replace(lucky, entities=entity[:, None].astype(np.int64)))[0]
+    expected = delong(
+        lucky.labels, lucky.champion, lucky.baseline,
+        groups=Units(days=lucky.instants.astype("datetime64[D]").astype(np.int64), entities={"0": entity}),
+    )  # fmt: skip
+    assert known.standard_error == pytest.approx(expected.standard_error)
+    assert known.standard_error > 2 * outcomes(lucky)[0].standard_error
 
 
 def test_of_an_error_the_lower_one_is_better() -> None:

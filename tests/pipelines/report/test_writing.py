@@ -12,6 +12,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from ml.monitoring.findings import ALL_ROWS
+from ml.spec.clusters import Clusters, Entity, EntityKind
 from pipelines.__main__ import main
 from pipelines.declarations.registry import use_case
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
@@ -86,6 +87,7 @@ def run_a_month(lakehouse: Lakehouse) -> None:
         "predictions",
         *(prediction(n, "champion", 2, 0.5 * labels[n] + 0.5 * noise[n]) for n in range(REQUESTS)),
         *(prediction(n, "baseline", 1, noise[n]) for n in range(REQUESTS - 10)),
+        *({**prediction(n, "champion", 2, 0.5), "hindsight": True} for n in range(REQUESTS, REQUESTS + 50)),
     )
     known = [
         {"request_key": f"r{n}", "known_at": asked_at(n) + dt.timedelta(days=3 if labels[n] else 6), "outcome": "landed" if n else "cancelled",
@@ -191,7 +193,7 @@ def test_reporting_creates_no_environment(root: Path) -> None:
 
 
 def test_missing_baseline_scores_and_labels_are_kept_as_missing(root: Path) -> None:
-    """Every request of the champion is read; the last ten have no baseline, and the cancelled one has no label."""
+    """Every request that it scored live is read; the last ten have no baseline, and the cancelled one has no label."""
     with open_lakehouse("prod", root=root) as lakehouse:
         scored = reading._scored(lakehouse, FLIGHTS)
     assert scored.labels.size == REQUESTS
@@ -200,6 +202,17 @@ def test_missing_baseline_scores_and_labels_are_kept_as_missing(root: Path) -> N
     assert (scored.baseline_version == 0).sum() == 10
     assert (scored.champion_version == 2).all()
     assert scored.instants.min() >= np.datetime64("2013-04-01")
+
+
+def test_the_entities_that_a_use_case_declares_are_read(root: Path) -> None:
+    """As a number for each, so that rows of one are known; and how much days remember."""
+    declared = Clusters(entities=(Entity(column=FLIGHTS.slices[0], kind=EntityKind.SAMPLED),), day_memory=0.6)
+    with open_lakehouse("prod", root=root) as lakehouse:
+        scored = reading._scored(lakehouse, replace(FLIGHTS, clusters=declared))
+        plain = reading._scored(lakehouse, FLIGHTS)
+    assert scored.entities is not None
+    assert (scored.entities.shape, scored.day_memory) == ((REQUESTS, 1), 0.6)
+    assert plain.entities is None
 
 
 def test_of_more_requests_than_a_machine_holds_a_share_is_read_and_said(

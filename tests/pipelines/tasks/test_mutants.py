@@ -14,7 +14,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from ml.evaluation.evaluate_contenders import EvaluationError
-from ml.evaluation.record import RecordError
+from ml.evaluation.record import Evaluation, RecordError
 from ml.models.prediction import PredictionError
 from pipelines.execution.context import Context, TaskError
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
@@ -23,6 +23,7 @@ from pipelines.lakehouse.registry.model_version import ModelVersion
 from pipelines.lakehouse.registry.models import CANDIDATE, Models
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.lakehouse.tables.tables import Tables
+from pipelines.tasks.versions import evaluation
 from pipelines.tasks.versions.evaluation import evaluate
 from pipelines.tasks.versions.promotion import promote
 from pipelines.tasks.versions.rollback import roll_back
@@ -89,6 +90,21 @@ def test_a_sound_better_model_is_promoted(life: Life) -> None:
     assert (verdict["outcome"], verdict["champion"], verdict["promoted"]) == ("promote", champion.number, better.number)
     assert failed == set()
     assert number_of(lakehouse, CHAMPION) == number_of(lakehouse, CHALLENGER) == better.number
+
+
+def test_an_importance_that_cannot_be_measured_refuses_nobody(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither candidate nor champion: it decides nothing, and is missing in the record."""
+    lakehouse, _, seen, sound = life
+    better = registered(lakehouse, sound, seen)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no flight leaves from there at that hour")
+
+    monkeypatch.setattr(evaluation, "permutation_importance", refused)
+    verdict, failed = judge(lakehouse)
+    assert (verdict["outcome"], verdict["promoted"], failed) == ("promote", better.number, set())
+    stored = lakehouse.tables.read(FLIGHT_DELAY.table("evaluations")).toArrow().to_pylist()[-1]
+    assert all(not one.importance for one in Evaluation.from_json(stored["evaluation"]).contenders)
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["before the alias moved", "after it"])

@@ -19,8 +19,9 @@ from pipelines.declarations.asset import Model
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.registry import local_stores
-from pipelines.lakehouse.registry.model_version import DIGEST, ModelVersion, NoModelVersionError
+from pipelines.lakehouse.registry.model_version import DIGEST, DeletedVersionError, ModelVersion, NoModelVersionError
 from pipelines.lakehouse.registry.models import Models
+from pipelines.lakehouse.registry.rollout_state import RolloutState, current_rollout, set_state
 from pipelines.lakehouse.registry.storing import SIDECAR
 from pipelines.tasks.versions.reference import KEYS_FILE, PROFILE_FILE
 
@@ -156,6 +157,35 @@ def test_an_alias_moves_to_another_version_and_back(models: Models) -> None:
     assert [version.aliases for version in models.versions(MODEL)] == [("champion",), ()]
     models.delete_alias(MODEL, "champion")
     assert models.find_alias(MODEL, "champion") is None
+
+
+def test_a_champion_that_somebody_deleted_is_not_a_model_without_a_champion(models: Models) -> None:
+    """The registry keeps the alias of a deleted version: whoever asks for it fails, until it is set again or deleted."""
+    first, second = register(models), register(models)
+    models.set_alias(first, "champion")
+    models._client.delete_model_version(models.name(MODEL), "1")
+    for ask in (models.find_alias, models.by_alias):
+        with pytest.raises(DeletedVersionError, match="has 'champion' at version 1, which was deleted") as told:
+            ask(MODEL, "champion")
+        assert "delete the alias by hand" in (told.value.remedy or "")
+    assert models.find_alias(MODEL, "challenger") is None
+    models.set_alias(second, "champion")
+    assert models.by_alias(MODEL, "champion").number == 2
+    models._client.delete_model_version(models.name(MODEL), "2")
+    models.delete_alias(MODEL, "champion")
+    assert models.find_alias(MODEL, "champion") is None
+
+
+def test_a_challenger_that_somebody_deleted_has_no_rollout(models: Models) -> None:
+    """It keeps nobody from the next training, whose challenger takes the alias."""
+    first, second = register(models), register(models)
+    state = RolloutState(rollout_id="r", version=2, champion=1, percentage=10, since=datetime(2013, 3, 1, tzinfo=UTC))
+    set_state(models, MODEL, state)
+    models.set_alias(first, "champion")
+    models.set_alias(second, "challenger")
+    assert current_rollout(models, MODEL) == state
+    models._client.delete_model_version(models.name(MODEL), "2")
+    assert current_rollout(models, MODEL) is None
 
 
 def test_candidates_are_cleared_and_keep_their_other_tags(models: Models) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.evaluation.record import Evaluation
+from ml.gate.basis import DECIDES, NO_CHAMPION, NOT_STORED, basis
 from ml.gate.decision import decide
 from ml.gate.verdict import Verdict
 from ml.spec.costs import Costs, ErrorCosts
@@ -20,7 +21,6 @@ from ml.spec.metric_names import METRIC_NAMES
 from ml.spec.target import MultiClass, Target
 from pipelines.report.page import render
 from pipelines.report.records import EnvironmentRecords, Row, Version
-from pipelines.report.sections.basis import DECIDES, NO_CHAMPION, NOT_STORED, basis
 from pipelines.report.sections.slice_plot import slice_plot
 from tests.pipelines.report.test_page import JULY, Page, prod, report, verdict_row
 

@@ -13,6 +13,7 @@ from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.data.labels import live_predictions
 from pipelines.tasks.monitoring import retraining, window_judge
 from pipelines.tasks.monitoring.measurement import measure
+from pipelines.tasks.monitoring.monitored_windows import monitored_windows
 from pipelines.tasks.predictions.scoring import score, seen_until, window_start
 from tests.pipelines.tasks.ingested_flights import FEBRUARY, FLIGHT_DELAY, JANUARY, MARCH, rows
 from tests.pipelines.tasks.mutants import registered, trained, training_flights
@@ -152,6 +153,24 @@ def test_a_month_that_was_scored_in_hindsight_alone_says_so(context: Context, sa
     assert finding.startswith(
         "finding of 2013-01: no predictions were made in the window: its 1 were made in hindsight"
     )
+
+
+@pytest.mark.usefixtures("champion")
+def test_some_history_that_was_scored_in_hindsight_does_not_make_the_rest_of_it_due(context: Context) -> None:
+    """Neither for the next scoring without a start, nor for the monitor, which has no window before the first live one."""
+    context.lakehouse.models.set_tags(
+        context.lakehouse.models.by_alias(FLIGHT_DELAY.model, CHAMPION), {"trained_until": dt.datetime(2013, 2, 10, tzinfo=dt.UTC).isoformat()}
+    )  # fmt: skip
+    request(context, "seen", day(2))
+    request(context, "seen, too", day(20))
+    request(context, "live", dt.datetime(2013, 2, 20, tzinfo=dt.UTC))
+    score(context, since=JANUARY, until=day(3), alias=CHAMPION)
+    assert set(predictions(context)) == {"seen"}
+    assert window_judge._unscored(context, (Window(start=JANUARY, end=FEBRUARY),), MARCH) == {}
+    score(context, since=None, until=MARCH, alias=CHAMPION)
+    assert set(predictions(context)) == {"seen", "live"}
+    found = monitored_windows(context, JANUARY, MARCH)
+    assert [window.start for window in found] == [FEBRUARY]
 
 
 def test_what_a_version_has_seen_ends_after_its_last_trained_or_evaluated_row(champion: ModelVersion) -> None:
