@@ -24,7 +24,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ml.spec.errors import LakehouseError, RequestError, sentence_of
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
     from pipelines.command_line.typed_commands import LazyGroup
 
-PACKAGE = "lakehouse-mlops"
 TRACE = "trace"
 """What the note of an error begins with that names the trace of the run in which it arose."""
 
@@ -159,37 +157,10 @@ def parsed(program: Program, words: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def version() -> str:
-    """Return version and commit of the product: those of the installed wheel, or of the source tree that runs."""
-    from importlib import metadata  # slow to load, and needed here alone
-
-    try:
-        number, _, commit = metadata.version(PACKAGE).partition("+g")
-    except metadata.PackageNotFoundError:
-        import tomllib
-
-        tree = Path(__file__).parents[2]
-        project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
-        return f"{project['project']['version']} (source tree, commit {_commit(tree)})"
-    return f"{number} (commit {commit or 'unknown'})"
-
-
-def _commit(tree: Path) -> str:
-    """Return the first twelve digits of the commit that is checked out, as in the version of a wheel."""
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - git from the PATH, as every developer has it
-            cwd=tree, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
-
-
 def _call(program: Program, given: list[str]) -> int:
     if given[:1] == ["--version"]:
+        from pipelines.command_line.version import version  # slow to load, and needed here alone
+
         print(f"{program.name} {version()}")
         return 0
     if len(given) == 1 and given[0] in program.commands and program.commands[given[0]].bare:

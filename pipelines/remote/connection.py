@@ -16,6 +16,7 @@ from databricks.sdk.config import Config
 from databricks.sdk.errors import BadRequest, NotFound
 from databricks.sdk.errors.base import DatabricksError
 
+from pipelines.command_line.version import PACKAGE, version_number
 from pipelines.declarations.environment import Environment, environment
 from pipelines.remote.errors import (
     NotDeployedError,
@@ -35,9 +36,6 @@ from pipelines.remote.request_retries import (
 )
 
 Answer = TypeVar("Answer")
-
-PRODUCT = ("lakehouse-mlops", "0.1.0")
-"""By which the workspace's audit log knows this command line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +142,7 @@ def connect(name: str, *, profile: str | None = None, say: Callable[[str], None]
     patience = Patience(clock or RealClock(), say)
     try:
         config = Config(
-            profile=profile, product=PRODUCT[0], product_version=PRODUCT[1], clock=patience,
+            profile=profile, product=PACKAGE, product_version=version_number(), clock=patience,
             http_timeout_seconds=ANSWER_WITHIN_SECONDS, retry_timeout_seconds=PROBE_SECONDS,
         )  # fmt: skip
     except (ValueError, OSError) as error:

@@ -110,6 +110,8 @@ class LoopbackWorkspace(ThreadingHTTPServer):
         ``METHOD path?query`` of every request, in order.
     sent
         The body of every request that had one, with its path.
+    agents
+        As what the programs that asked have named themselves (User-Agent).
     page
         Entries of a list per page.
     """
@@ -120,6 +122,7 @@ class LoopbackWorkspace(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.held = Held()
         self.asked: list[str] = []
+        self.agents: set[str] = set()
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.faults: list[Fault] = []
         self.page = 2
@@ -181,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
         self.server.asked.append(f"{self.command} {path}" + (f"?{split.query}" if split.query else ""))
+        self.server.agents.add(self.headers["User-Agent"])
         if length:
             self.server.sent.append((path, body))
         try:

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -387,6 +388,19 @@ def test_every_remote_command_ends_with_3_on_an_answer_of_another_form(
     assert "gave an answer that cannot be read (could not " in err
     assert "NoneType" not in err
     assert len(staging.server.held.runs) == runs
+
+
+def test_the_audit_log_of_a_workspace_is_told_which_version_asked(
+    capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
+) -> None:
+    """It is the one that the project states, so that a release needs to change no second place."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    staging.server.agents.clear()
+    assert call(capsys, "status", "--env", "staging", "--remote")[0] == 0
+    named = {agent.split(" ")[0] for agent in staging.server.agents} - {
+        "unknown/0.0.0"
+    }  # of the SDK, before it logs in
+    assert named == {f"{project['name']}/{project['version']}"}
 
 
 def test_smoke_of_another_environments_workspace_ends_with_2(
