@@ -49,7 +49,9 @@ def run(
     job = declared.job("rollback")
     with opened(env, engine, root, must_exist=True) as lakehouse:
         from pipelines.execution.jobs import run_and_record
+        from pipelines.tasks.versions.rollback import require_previous
 
+        require_previous(lakehouse, declared)  # what cannot be done is an answer, and no run that has failed
         done = run_and_record(lakehouse, job, {"reason": stated}, watcher=watcher(console))
     if not done.succeeded:
         return 1

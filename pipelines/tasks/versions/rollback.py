@@ -75,16 +75,7 @@ def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.d
         the alias meanwhile.
     """
     models, model, table = lakehouse.models, use_case.model, use_case.table("verdicts")
-    champion = models.find_alias(model, CHAMPION)
-    if champion is None:
-        raise RollbackError(
-            f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
-        )
-    verdicts = lakehouse.tables.read(table).toArrow().to_pylist()
-    decision = decide(champion.number, verdicts)
-    if decision.previous is None:
-        raise RollbackError(decision.sentence)
-    previous = _usable(lakehouse, use_case, decision.previous)
+    champion, previous, decision, verdicts = _to_take_back(lakehouse, use_case)
     begun = unfinished(champion.number, verdicts) or now
     lakehouse.tables.merge(table, records(table, [_record(decision, reason, begun)]))
     models.set_tags(champion, {ROLLED_BACK: f"{begun.isoformat()} to version {previous.number}: {reason}"})
@@ -93,6 +84,34 @@ def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.d
         raise RollbackError(f"version {champion.number} is no longer the champion: look at its verdicts and ask again.")
     models.set_alias(previous, CHAMPION)
     return decision
+
+
+def require_previous(lakehouse: Lakehouse, use_case: UseCase) -> None:
+    """Refuse before a run begins that would fail because no earlier champion can be used.
+
+    Raises
+    ------
+    RollbackError
+        If there is no champion or no previous one, or the previous one cannot be loaded.
+    """
+    _to_take_back(lakehouse, use_case)
+
+
+def _to_take_back(
+    lakehouse: Lakehouse, use_case: UseCase
+) -> tuple[ModelVersion, ModelVersion, Rollback, list[dict[str, Any]]]:
+    """Return the champion, the version to go back to, the decision for it, and the verdicts that it was read from."""
+    models, model = lakehouse.models, use_case.model
+    champion = models.find_alias(model, CHAMPION)
+    if champion is None:
+        raise RollbackError(
+            f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
+        )
+    verdicts = lakehouse.tables.read(use_case.table("verdicts")).toArrow().to_pylist()
+    decision = decide(champion.number, verdicts)
+    if decision.previous is None:
+        raise RollbackError(decision.sentence)
+    return champion, _usable(lakehouse, use_case, decision.previous), decision, verdicts
 
 
 def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
