@@ -33,11 +33,11 @@ async def served(how: str, **load: float) -> Load:
 
 
 def test_what_fell_due_while_the_server_stood_still_has_waited_since_then() -> None:
-    """The first request has waited longest, the next one a fiftieth of a second less, and so on."""
+    """One request has waited longest, the next one a fiftieth of a second less, and so on, in whatever order they end."""
     load = asyncio.run(served("stands still", rate=50, seconds=0.5))
     assert load.statuses == {200: 25}
-    assert sorted(load.seconds, reverse=True)[:20] == load.seconds[:20]
-    assert load.seconds[0] - load.seconds[19] > 0.9 * 19 / 50
+    longest = sorted(load.seconds, reverse=True)
+    assert longest[0] - longest[19] > 0.9 * 19 / 50
 
 
 def test_every_request_has_a_status_and_the_version_that_answered() -> None:
