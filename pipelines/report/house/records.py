@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.declarations.urgency import Severity
 from pipelines.on_call.alerts import Alert
 from pipelines.on_call.cause import Cause
 from pipelines.report.house.shared_tables import SharedLine
 from pipelines.report.mlflow_links import MlflowLinks
 from pipelines.report.records import EstateSummary
+
+SEVERITIES = tuple(Severity)
+SOUND = len(SEVERITIES) + 2
+"""The urgency of a use case of which nothing is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,13 @@ class PlacedUseCase:
     alarms: tuple[Alert, ...] = ()
     picture: str = ""
 
+    @property
+    def urgency(self) -> int:
+        """The place in a list of what to look at: a failed job, alarms by severity, what else is wrong, `SOUND`."""
+        if self.failed or self.cause.area is None:
+            return 0 if self.failed else SOUND
+        return 1 + min((SEVERITIES.index(one.severity) for one in self.alarms), default=len(SEVERITIES))
+
 
 @dataclass(frozen=True, kw_only=True)
 class House:
@@ -97,24 +109,18 @@ class House:
 
     @property
     def urgent(self) -> tuple[PlacedUseCase, ...]:
-        """What is wrong, failed jobs first; of what is equally wrong, the environment that models reach last comes first."""
-        wrong = [one for one in self.placed if one.cause.area is not None]
+        """What is wrong, by urgency; of what is equally urgent, the environment that models reach last comes first."""
+        wrong = [one for one in self.placed if one.urgency < SOUND]
         last = {name: place for place, name in enumerate(reversed(self.environments))}
-        return tuple(sorted(wrong, key=lambda one: (not one.failed, last[one.environment], one.use_case)))
+        return tuple(sorted(wrong, key=lambda one: (one.urgency, last[one.environment], one.use_case)))
 
     @property
     def by_urgency(self) -> tuple[str, ...]:
-        """The environments: with a failed job, with something else to look at, the others, and those where nothing has run."""
-
-        def rank(name: str) -> int:
-            here = [one for one in self.placed if one.environment == name]
-            if not here:
-                return 3
-            return 0 if any(one.failed for one in here) else 1 if any(one in self.urgent for one in here) else 2
-
-        return tuple(sorted(self.environments, key=rank))
+        """The environments by their most urgent use case; those where nothing has run come last."""
+        most = {name: min((one.urgency for one in self.cards(name)), default=SOUND + 1) for name in self.environments}
+        return tuple(sorted(self.environments, key=lambda name: most[name]))
 
     def cards(self, environment: str) -> tuple[PlacedUseCase, ...]:
-        """Return the use cases of an environment, what is wrong first."""
+        """Return the use cases of an environment, by urgency."""
         here = [one for one in self.placed if one.environment == environment]
-        return tuple(sorted(here, key=lambda one: (not one.failed, one.cause.area is None)))
+        return tuple(sorted(here, key=lambda one: one.urgency))

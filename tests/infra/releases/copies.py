@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.build.versioning import VERSION
+from infra.build.versioning import VERSION, stated_version, tag_mistakes
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "forks.md"
 BACK = 100
-"""Merges of the main line between a copy and this release, where no version is tagged."""
+"""Merges of the main line between a copy and this release, where no version is known."""
 OWN = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 
 
@@ -32,11 +32,26 @@ def python(folder: Path, *words: str) -> str:
 
 
 def previous_version(repository: Path = ROOT) -> str | None:
-    """Return the newest tag of a version below the commit that is checked out; None if there is none."""
+    """Return the newest version below the commit that is checked out: its tag, or in a clone without tags its commit.
+
+    None if there is none.
+    """
     parents = git(repository, "rev-list", "--parents", "--max-count=1", "HEAD").split()[1:]
     reached = {tag for parent in parents for tag in git(repository, "tag", "--list", "v*", "--merged", parent).split()}
     numbers = {tag: found for tag in reached if (found := re.fullmatch(f"v{VERSION.pattern}", tag))}
-    return max(numbers, key=lambda tag: tuple(map(int, numbers[tag].groups())), default=None)
+    tag = max(numbers, key=lambda tag: tuple(map(int, numbers[tag].groups())), default=None)
+    return tag or (_version_commit(repository, parents[0]) if parents else None)
+
+
+def _version_commit(repository: Path, parent: str) -> str | None:
+    """Return the newest commit of the main line up to a parent that may have the tag of the version which it states."""
+    changed = git(repository, "log", "--first-parent", "--format=%P", parent, "--", "CHANGELOG.md").splitlines()
+    for commit in (parent, *(line.split()[0] for line in changed if line)):
+        if git(repository, "ls-tree", "--name-only", commit, "CHANGELOG.md"):
+            project, changes = (git(repository, "show", f"{commit}:{name}") for name in ("pyproject.toml", "CHANGELOG.md"))
+            if not tag_mistakes(f"v{stated_version(project)}", project=project, changes=changes):
+                return commit
+    return None
 
 
 def previous_release(repository: Path = ROOT, back: int = BACK) -> str | None:

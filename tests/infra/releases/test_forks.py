@@ -35,7 +35,7 @@ def test_no_version_writes_into_a_file_of_the_company() -> None:
     """Since the version before; it would be a conflict in every copy. Before the first version nobody has a copy."""
     before = previous_version()
     if before is None:
-        pytest.skip("no version is tagged below this commit")
+        pytest.skip("no version is below this commit")
     assert git(ROOT, "diff", "--name-only", before, "HEAD", "--", *own_patterns()) == ""
 
 
@@ -57,3 +57,28 @@ def test_the_release_before_is_the_newest_version_below_or_an_earlier_merge(tmp_
         git(tmp_path, "tag", "--annotate", "--message", tag, tag, "HEAD~1")
     git(tmp_path, "tag", "v2.0.0")
     assert previous_release(tmp_path, 3) == "v0.10.0"
+
+
+def test_a_clone_without_tags_knows_the_version_before(tmp_path: Path) -> None:
+    """The newest commit at which everything that had changed was under the version that it stated: what its tag is set on."""
+    git(tmp_path, "init", "-q")
+
+    def states(number: str, *sections: str) -> str:
+        Path(tmp_path, "pyproject.toml").write_text(f'[project]\nversion = "{number}"\n')
+        Path(tmp_path, "CHANGELOG.md").write_text("\n\n".join(("# Changes", "## Unreleased", *sections)) + "\n")
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "-q", "-m", number)
+        return git(tmp_path, "rev-parse", "HEAD").strip()
+
+    first = "## 0.1.0 (2026-11-28)"
+    states("0.1.0", "- Begun.")
+    states("0.1.0", first, "- Begun.")
+    assert previous_version(tmp_path) is None
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "The last before the tag")
+    last = git(tmp_path, "rev-parse", "HEAD").strip()
+    states("0.1.0", "- A table has a column more.", first, "- Begun.")
+    assert previous_version(tmp_path) == previous_release(tmp_path) == last
+    second = states("0.2.0", "## 0.2.0 (2026-11-29)", "- A table has a column more.", first, "- Begun.")
+    assert previous_version(tmp_path) == last
+    states("0.2.0", "- Another.", "## 0.2.0 (2026-11-29)", "- A table has a column more.", first, "- Begun.")
+    assert previous_version(tmp_path) == second
