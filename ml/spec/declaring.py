@@ -7,7 +7,7 @@ mistake and go on, so that a reader sees all of them at once.
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from enum import Enum
@@ -20,7 +20,9 @@ WORDS: Mapping[type, str] = types.MappingProxyType(
 )
 """How a sentence calls the types of the standard library; any other is called by its name."""
 
-_known: dict[type, tuple[tuple[str, Any], ...]] = {}
+Check = Callable[[Any], bool]
+
+_known: dict[type, tuple[tuple[str, Any, Check], ...]] = {}
 _takers: list[Callable[[DeclarationError], None]] = []
 
 
@@ -54,9 +56,9 @@ def type_mistakes(declared: Any) -> list[str]:
     Enumerations are left to the checks that know their values, and so is what a type only known by its name stands for.
     """
     found = []
-    for name, kind in _types(type(declared)):
+    for name, kind, fits in _types(type(declared)):
         value = getattr(declared, name)
-        if type(value) is kind or _fits(value, kind):
+        if fits(value):
             continue
         if typing.get_origin(kind) is tuple and not isinstance(value, tuple):
             found.append(f"{name} is {value!r}; give a tuple, of one value with a comma: (x,)")
@@ -65,34 +67,45 @@ def type_mistakes(declared: Any) -> list[str]:
     return found
 
 
-def _types(declared: type) -> tuple[tuple[str, Any], ...]:
-    """Return the fields that a constructor takes, each with its type; found once for each class."""
+def _types(declared: type) -> tuple[tuple[str, Any, Check], ...]:
+    """Return the fields that a constructor takes and that can be wrong, each with its type and check; once for each class."""
     if declared not in _known:
-        _known[declared] = tuple((field.name, field.type) for field in dataclasses.fields(declared) if field.init)
+        kinds = [(field.name, field.type) for field in dataclasses.fields(declared) if field.init]
+        _known[declared] = tuple((name, kind, fits) for name, kind in kinds if (fits := _check(kind)) is not None)
     return _known[declared]
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _check(kind: Any) -> Check | None:
+    """Return what says whether a value is of a type; None if every value passes."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(one, parts[0]) for one in value)
+        return _each_in(tuple, _check(parts[0]))
     if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, part) for part in parts)
+        checks = [_check(part) for part in parts]
+        wanted = [one for one in checks if one is not None]
+        return None if len(wanted) < len(checks) else lambda value: any(fits(value) for fits in wanted)
     if isinstance(origin, type):
-        return isinstance(value, origin) and (
-            not isinstance(value, Mapping) or all(_fits(name, parts[0]) for name in value)
-        )
+        return _each_in(origin, _check(parts[0]) if issubclass(origin, Mapping) else None)
     if not isinstance(kind, type) or kind is Any or issubclass(kind, Enum):
-        return True
+        return None
     if kind in (int, float):
-        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-    return isinstance(value, kind)
+        numbers = int if kind is int else (int, float)
+        return lambda value: isinstance(value, numbers) and not isinstance(value, bool)
+    return lambda value: isinstance(value, kind)
+
+
+def _each_in(container: type[Iterable[Any]], fits: Check | None) -> Check:
+    """Return the check of a container, and of each value, or of each name, that it iterates over."""
+    if fits is None:
+        return lambda value: isinstance(value, container)
+    return lambda value: isinstance(value, container) and all(map(fits, value))
 
 
 def _shown(value: Any, kind: Any) -> str:
     """Return a wrong value; of a tuple only what is wrong in it."""
     if isinstance(value, tuple):
-        wrong = [one for one in value if not _fits(one, typing.get_args(kind)[0])]
+        fits = _check(typing.get_args(kind)[0])
+        wrong = [one for one in value if fits and not fits(one)]
         return f"a tuple with {', '.join(map(repr, wrong))}"
     return repr(value)
 

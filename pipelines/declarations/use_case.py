@@ -244,7 +244,7 @@ class UseCase:
         DeclarationError
             If there is none or more than one, with the nearest name.
         """
-        found = [table for table in self.tables if name in (table.address, table.name)]
+        found = [table for table in self.tables if name == table.name or name == table.address]
         if len(found) == 1:
             return found[0]
         if found:

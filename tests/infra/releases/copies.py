@@ -48,7 +48,9 @@ def _version_commit(repository: Path, parent: str) -> str | None:
     changed = git(repository, "log", "--first-parent", "--format=%P", parent, "--", "CHANGELOG.md").splitlines()
     for commit in (parent, *(line.split()[0] for line in changed if line)):
         if git(repository, "ls-tree", "--name-only", commit, "CHANGELOG.md"):
-            project, changes = (git(repository, "show", f"{commit}:{name}") for name in ("pyproject.toml", "CHANGELOG.md"))
+            project, changes = (
+                git(repository, "show", f"{commit}:{name}") for name in ("pyproject.toml", "CHANGELOG.md")
+            )
             if not tag_mistakes(f"v{stated_version(project)}", project=project, changes=changes):
                 return commit
     return None

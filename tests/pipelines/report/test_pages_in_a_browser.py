@@ -109,13 +109,18 @@ def test_the_environments_of_the_house_are_in_the_order_of_what_is_wrong() -> No
 def test_an_alarm_of_now_comes_before_what_can_wait() -> None:
     """In the list, between environments and within one, by the severity that the page names; a failed job comes before both."""
     drifted = replace(placed("prod", findings=(FOUND,)), alarms=alarms_of(failed_jobs=(), kinds=("drift",)))
-    stopped = replace(placed("dev", findings=(FOUND,)), alarms=alarms_of(failed_jobs=(), kinds=("source_stopped", "drift")))
+    stopped = replace(
+        placed("dev", findings=(FOUND,)), alarms=alarms_of(failed_jobs=(), kinds=("source_stopped", "drift"))
+    )
     without = replace(placed("staging", findings=(FOUND,)), alarms=())
     shown = replace(house(), placed=(without, drifted, stopped))
     assert [one.environment for one in shown.urgent] == ["dev", "prod", "staging"]
     assert shown.by_urgency == ("dev", "prod", "staging")
     beside = replace(stopped, environment="prod", use_case="air_time")
-    assert [one.use_case for one in replace(shown, placed=(drifted, beside)).cards("prod")] == ["air_time", "flight_delay"]
+    assert [one.use_case for one in replace(shown, placed=(drifted, beside)).cards("prod")] == [
+        "air_time",
+        "flight_delay",
+    ]
     failed = placed("staging", failed=("flight_delay.scoring, task score: no memory",))
     assert replace(shown, placed=(stopped, failed)).by_urgency == ("staging", "dev", "prod")
 
