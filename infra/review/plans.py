@@ -26,7 +26,7 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
     Raises
     ------
     PlanFileError
-        If a file is not a plan.
+        If a file is not a plan, or one of a part of a stack.
     """
     paths = list(paths)
     plans, waiting = {}, deferred(paths)
@@ -41,8 +41,20 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
                 )
         except (OSError, ValueError) as error:
             raise PlanFileError(f"{path} cannot be read as a plan: {error}") from error
+        if lacks := _what_lacks(plan):
+            raise PlanFileError(f"{path} {lacks}: what is left out could not be reviewed; plan the whole stack again.")
         plans[path.stem] = plan
     return plans
+
+
+def _what_lacks(plan: Mapping[str, Any]) -> str:
+    """Return why a plan has only a part of the changes; empty if it has all, or does not say, as before Terraform 1.8.
+
+    Source: https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
+    """
+    if plan.get("errored"):
+        return "is of a plan that failed half-way"
+    return "" if plan.get("complete", True) else "is of a part of the stack, chosen by targets or put off by Terraform"
 
 
 def deferred(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:

@@ -69,6 +69,15 @@ def raise_on_interrupt() -> None:
         signal.signal(number, _raise)
 
 
+def end_with_parent() -> None:
+    """Let a process that `multiprocessing` has started end with the one that has started it, however that ends.
+
+    Ctrl-C at the terminal reaches both, and ends this one at once: the other one says so.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_follow, name="parent", daemon=True).start()
+
+
 def received() -> int | None:
     """Return the signal that interrupts the command; None if none has arrived."""
     return _state.number
@@ -137,6 +146,14 @@ def end_process(code: int) -> None:
     """End an interrupted process at once, without the clean-up of libraries: it can wait for servers that are gone."""
     if _state.number is not None or code in EXIT_CODES:
         _leave(code)
+
+
+def _follow() -> None:
+    from multiprocessing import parent_process
+
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(exit_code())
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

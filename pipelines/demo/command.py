@@ -21,6 +21,7 @@ import typer
 
 from ml.spec.errors import RequestError
 from pipelines.command_line.console import Console
+from pipelines.command_line.interrupts import end_with_parent
 from pipelines.report.estate_file import read_estate
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _run_year(
         for line, heading in lines:
             console.line(line, style="bold" if heading else None)
 
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as process:
         dev = process.submit(run_dev, root, TRAINED_EVERYWHERE, verbose=verbose)
         delivered = process.submit(run_delivered, root, DELIVERED, pages[1], estate, verbose=verbose)
         staging = _run_staging(root, console, verbose=verbose)

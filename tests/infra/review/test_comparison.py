@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -338,6 +339,51 @@ def test_a_file_that_is_no_plan_is_one_sentence(tmp_path: Path) -> None:
     for name, said in (("a.json", "is not a plan"), ("b.json", "cannot be read"), ("c.json", "cannot be read")):
         with pytest.raises(PlanFileError, match=said):
             read_plans([tmp_path / name])
+
+
+PARTS = """
+variable "fits" { default = true }
+resource "terraform_data" "first" {}
+resource "terraform_data" "second" {
+  lifecycle {
+    precondition {
+      condition     = var.fits
+      error_message = "it does not fit"
+    }
+  }
+}
+"""
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ((), None),
+        (("-var=fits=false",), "failed half-way: what is left out could not be reviewed; plan the whole stack again"),
+        (("-target=terraform_data.first",), "a part of the stack, chosen by targets or put off by Terraform"),
+    ],
+    ids=("whole", "failed", "targeted"),
+)
+def test_a_plan_of_a_part_of_a_stack_is_not_reviewed_as_the_whole(
+    tmp_path: Path, options: tuple[str, ...], refused: str | None
+) -> None:
+    """As the real Terraform writes them: a plan that fails is saved, and shown with what it had planned until then."""
+    (tmp_path / "main.tf").write_text(PARTS, encoding="utf-8")
+
+    def terraform(*words: str) -> str:
+        done = subprocess.run(["terraform", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    terraform("init", "-input=false")
+    terraform("plan", "-input=false", "-out=plan", *options)
+    file = tmp_path / "prod-platform.json"
+    file.write_text(terraform("show", "-json", "plan"), encoding="utf-8")
+    if refused is None:
+        assert len(read_plans([file])["prod-platform"]["resource_changes"]) == 2
+    else:
+        with pytest.raises(PlanFileError, match=re.escape(refused)):
+            read_plans([file])
 
 
 def test_a_stack_that_its_saved_plan_defers_has_no_plan_yet(tmp_path: Path) -> None:

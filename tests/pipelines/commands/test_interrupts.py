@@ -105,6 +105,36 @@ def test_an_interrupted_run_is_recorded_as_interrupted(number: signal.Signals, t
     assert held(tmp_path / "root" / "dev", "air_time.features") is None
 
 
+@pytest.mark.parametrize(
+    ("number", "everybody"),
+    [
+        (signal.SIGINT, True),
+        (signal.SIGINT, False),
+        (signal.SIGTERM, True),
+        (signal.SIGHUP, True),
+        (signal.SIGKILL, False),
+    ],
+)
+def test_the_demonstration_leaves_no_process_behind(number: signal.Signals, *, everybody: bool, tmp_path: Path) -> None:
+    """Its second process ends with it: a terminal tells both, `kill` one, and a lost one can say nothing."""
+    root = tmp_path / "demo"
+    process = started("-m", "pipelines", "demo", "--root", str(root))
+    until = time.monotonic() + 120
+    while not (root / "dev").exists() and time.monotonic() < until:  # the second process begins with dev
+        time.sleep(0.1)
+    (os.killpg if everybody else os.kill)(process.pid, number)
+    process.communicate(timeout=60)  # as long as one lives that could write
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    while time.monotonic() < until:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    pytest.fail("a process of the demonstration lives on")
+
+
 @pytest.mark.parametrize("how", ["compute", "swallow"])
 def test_a_command_that_does_not_stop_is_ended_after_its_record(how: str, tmp_path: Path) -> None:
     """Within a second it says what is waited for; a second signal changes nothing."""
