@@ -123,16 +123,24 @@ def test_the_demonstration_leaves_no_process_behind(number: signal.Signals, *, e
     while not (root / "dev").exists() and time.monotonic() < until:  # the second process begins with dev
         time.sleep(0.1)
     (os.killpg if everybody else os.kill)(process.pid, number)
-    process.communicate(timeout=60)  # as long as one lives that could write
-    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    while time.monotonic() < until:
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    pytest.fail("a process of the demonstration lives on")
+    try:
+        process.communicate(timeout=60)  # as long as one lives that could write
+        assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+        until = time.monotonic() + 10
+        while _lives(process.pid) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not _lives(process.pid), "a process of the demonstration lives on"
+    finally:
+        if _lives(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("how", ["compute", "swallow"])
