@@ -15,6 +15,9 @@ from pipelines.lakehouse.engines.quiet import quiet_spark
 
 # Sail's own log is of no use to a person who runs a job; set RUST_LOG to see it.
 QUIET = "off"
+KEPT_SECONDS = 10 * 365 * 24 * 3600
+"""How long a session may be idle: as long as its process lives, instead of Sail's 900 seconds. A model may be fitted, or a notebook
+be open, for longer, and what comes after that needs the session; source: docs.lakesail.com/sail/latest/reference/configuration."""
 
 
 @functools.cache
@@ -27,6 +30,7 @@ def session() -> SparkSession:
         If other users of this machine could reach the server.
     """
     os.environ.setdefault("RUST_LOG", QUIET)
+    os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(KEPT_SECONDS))
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer(LOOPBACK, 0)

@@ -35,6 +35,8 @@ SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
     "spark.connect.grpc.binding.address": "127.0.0.1",
+    # An idle session lives as long as the process that uses it, not for 60 minutes: a model may be fitted for longer.
+    "spark.connect.session.manager.defaultSessionTimeout": "3650d",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     # The server lives for minutes: the second compiler costs more than it brings back.

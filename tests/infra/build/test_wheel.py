@@ -13,6 +13,7 @@ import pytest
 
 from infra.build.release import ROOT, UNKNOWN_COMMIT, current_commit, current_release, wheel_version
 from infra.build.reproducible_wheel import WheelBuildError, build_wheel, has_uncommitted_changes, pack_uncompressed
+from infra.build.versioning import stated_version
 from infra.config.checks import load_settings
 from infra.constructs.release import Release
 from infra.stacks.estate import stacks
@@ -91,7 +92,8 @@ def test_a_wheel_that_is_not_the_expected_one_is_refused_and_removed(clone: Path
 def test_the_file_name_says_version_and_commit(clone: Path, built: Release) -> None:
     """The name of the file in a volume states its commit."""
     commit = current_commit(clone)
-    assert built.wheel == f"lakehouse_mlops-0.1.0+g{commit[:12]}-py3-none-any.whl"
+    version = stated_version((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert built.wheel == f"lakehouse_mlops-{version}+g{commit[:12]}-py3-none-any.whl"
     assert built.commit == commit
 
 

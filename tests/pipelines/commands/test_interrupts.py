@@ -12,6 +12,7 @@ import pytest
 from deltalake import DeltaTable
 
 from pipelines.command_line.interrupts import SENTENCE, SIGNALS
+from pipelines.command_line.version import version_number
 from pipelines.execution.locks import held
 
 ROOT = Path(__file__).parents[3]
@@ -205,7 +206,7 @@ def test_the_command_mlops_runs_both_programs(tmp_path: Path) -> None:
     command.write_bytes((ROOT / "pipelines" / "command_line" / "mlops.sh").read_bytes())
     command.chmod(0o755)
     for words, said in (
-        (["--version"], "mlops 0.1.0"),
+        (["--version"], f"mlops {version_number()}"),
         (["list", "--markdown"], "| `features` |"),
         (["infra", "--help"], "Usage: mlops infra"),
     ):

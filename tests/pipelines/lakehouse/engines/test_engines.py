@@ -1,5 +1,6 @@
 """Opening environments on engines: names, missing programs, shared sessions, and an end without output."""
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -79,6 +80,33 @@ def test_a_process_that_used_the_embedded_engine_ends_quietly(tmp_path: Path) ->
     )
     ended = python(code)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "3\n", "")
+
+
+IDLE = """
+import time
+from pipelines.lakehouse.engines.embedded import session
+spark = session()
+print(spark.range(1).count(), flush=True)
+time.sleep(4)
+print(spark.range(2).count())
+"""
+
+
+def test_an_idle_session_lives_as_long_as_its_process() -> None:
+    """While a model is fitted or a notebook stands open; that Sail ends one after a second shows that it is asked by this name."""
+    ended = python(IDLE, SAIL_SPARK__SESSION_TIMEOUT_SECS="1")
+    assert ended.stdout == "1\n"
+    assert "is not running" in ended.stderr
+    told = python(
+        "from pipelines.lakehouse.engines.embedded import session; session(); import os; print(os.environ['SAIL_SPARK__SESSION_TIMEOUT_SECS'])"
+    )
+    assert int(told.stdout) > dt.timedelta(days=365).total_seconds()
+
+
+@pytest.mark.jvm
+def test_an_idle_session_of_the_jvm_lives_as_long_as_its_process(jvm_spark: SparkSession) -> None:
+    """Spark ends one after an hour by default."""
+    assert jvm_spark.conf.get("spark.connect.session.manager.defaultSessionTimeout") == "3650d"
 
 
 def test_without_java_the_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
