@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -129,6 +130,13 @@ def synthesize(tree: Path) -> None:
     """Build the wheel and the stacks with the copy's own code."""
     for command in ("wheel", "synth"):
         python(tree, "infra", command)
+
+
+def forget_providers(tree: Path) -> None:
+    """Let Terraform install the providers again: one version of a real provider has every type, the loader those that stacks use."""
+    for folder in (tree / "cdktf.out" / "stacks").iterdir():
+        shutil.rmtree(folder / ".terraform", ignore_errors=True)
+        (folder / ".terraform.lock.hcl").unlink(missing_ok=True)
 
 
 def _found(folder: Path, release: str) -> Path:
