@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg, special
 
 MEMORIES = (0.15, 0.3, 0.45, 0.6, 0.7, 0.8, 0.9)
 """Correlations of the effect of a day with that of the day before; none is weighed as well."""
@@ -96,10 +96,9 @@ class DayNoise:
         more
             Variance that each of these days has beyond that of a day of the history.
         """
-        growth = np.array([series.growth(days) for series in _series(self.days)])
-        scale = np.sqrt(self.variances * growth[:, None] + np.asarray(more) / days)
+        scale = np.sqrt(self.variances * _growths(self.days, days)[:, None] + np.asarray(more) / days)
         distance = (values - self.means) / scale
-        beyond = stats.t.sf(distance if upward else -distance, self.days - 1)
+        beyond = special.stdtr(self.days - 1, -distance if upward else distance)  # Student's distribution function
         return np.asarray((self.weights * beyond).sum(axis=0))
 
     def limits(self, days: int, level: float, *, upward: bool) -> Floats:
@@ -115,6 +114,12 @@ class DayNoise:
             beyond = self.pvalues(near + sign * middle, days, upward=upward) < level
             low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
         return np.asarray(near + sign * high)
+
+
+@lru_cache(maxsize=256)
+def _growths(history: int, days: int) -> Floats:
+    """Return the `growth` of each series for histories of one length; each day of a month asks for all columns and scales."""
+    return np.array([series.growth(days) for series in _series(history)])
 
 
 @lru_cache(maxsize=8)
