@@ -18,9 +18,9 @@ from infra.build.release import current_release
 from infra.commands.options import SettingsFolder
 from infra.config.checks import load_settings
 from infra.config.loading import FOLDER
-from infra.config.prices import PriceTable, read_prices
+from infra.config.prices import FILE, PriceTable, read_own_prices, read_prices
 from infra.config.stack_names import environment_of
-from infra.description.cost import CostPart, as_markdown, missing_prices, parts, rows
+from infra.description.cost import CostPart, as_markdown, missing_prices, parts, rows, unused_prices
 from infra.stacks.estate import stacks
 from pipelines.declarations.environment import environment as environment_named
 from pipelines.declarations.registry import use_cases
@@ -41,7 +41,7 @@ def run(
     ] = None,
     settings: SettingsFolder = FOLDER,
 ) -> int:
-    """Print the table in Markdown, and the prices that are missing."""
+    """Print the table in Markdown, the prices that are missing, and those that price nothing."""
     if environment is not None:
         environment_named(environment)
     found, prices = estimate(settings)
@@ -54,10 +54,11 @@ def run(
         parts_file.parent.mkdir(parents=True, exist_ok=True)
         parts_file.write_text(json.dumps([dataclasses.asdict(part) for part in chosen], indent=1), encoding="utf-8")
     print(as_markdown(table))
+    file = Path("infra/settings" if settings == FOLDER else settings, FILE).as_posix()
     if missing := missing_prices(chosen, prices):
-        print(
-            f"\nno price for: {', '.join(missing)}. Add rows to settings/prices/prices.yaml, each with its source and date."
-        )
+        print(f"\nno price for: {', '.join(missing)}. Add rows to {file}, each with its source and date.")
+    if (own := read_own_prices(settings)) and (unused := unused_prices(found, own)):
+        print(f"\nwithout effect in {file}: {'; '.join(unused)}")
     return 0
 
 

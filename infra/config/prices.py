@@ -92,14 +92,25 @@ def read_prices(folder: Path) -> PriceTable:
     DeclarationError
         Naming every mistake of the file.
     """
-    shipped, file = _read(LIST_PRICES), folder / FILE
-    if not file.exists():
+    shipped, own = _read(LIST_PRICES), read_own_prices(folder)
+    if own is None:
         return shipped
-    own = _read(file)
     further = (
         [price for price in shipped.prices if own.find(price.key) is None] if own.currency == shipped.currency else []
     )
     return own.model_copy(update={"prices": (*own.prices, *further)})
+
+
+def read_own_prices(folder: Path) -> PriceTable | None:
+    """Return the company's own prices of a folder of settings; None where it states none.
+
+    Raises
+    ------
+    DeclarationError
+        Naming every mistake of the file.
+    """
+    file = folder / FILE
+    return _read(file) if file.exists() else None
 
 
 def _read(file: Path) -> PriceTable:

@@ -20,6 +20,7 @@ from infra.description.billing import (
     SERVED_AT_ONCE,
     SERVING_UNIT,
 )
+from ml.spec.near_miss import did_you_mean
 from pipelines.declarations.job import Job
 from pipelines.declarations.use_case import UseCase
 from pipelines.telemetry.instruments import INSTRUMENTS
@@ -227,6 +228,27 @@ def between(least: float, most: float) -> str:
 def missing_prices(found: Sequence[CostPart], prices: PriceTable) -> tuple[str, ...]:
     """Return the keys that the price table lacks."""
     return tuple(sorted({part.key for part in found if part.key and _price(part, prices) is None}))
+
+
+def unused_prices(found: Sequence[CostPart], prices: PriceTable) -> tuple[str, ...]:
+    """Return a sentence for each price that prices no part: its key is another one, or it is of another unit.
+
+    Parameters
+    ----------
+    found
+        The parts of every environment.
+    prices
+        Those that somebody has stated. Of the list prices that ship, many are for other settings.
+    """
+    units = {key: part.unit for part in found for key in (part.key, f"{part.environment} {part.key}")}
+    said = []
+    for price in prices.prices:
+        if price.key not in units:
+            near = did_you_mean(price.key, units)
+            said.append(f"{price.key!r} is the key of no part" + (f": {near}" if near else ""))
+        elif price.unit != units[price.key]:
+            said.append(f"{price.key!r} is priced per {price.per}, and its part is counted in {units[price.key]}s")
+    return tuple(said)
 
 
 def _price(part: CostPart, prices: PriceTable) -> Price | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.__main__ import main
 from infra.build.release import ROOT, current_release
 from infra.commands.cost import estimate
 from infra.config.loading import FOLDER, Settings
@@ -24,12 +25,13 @@ from infra.description.cost import (
     parts,
     rows,
     runs_in_a_month,
+    unused_prices,
 )
 from infra.stacks.estate import stacks
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import use_cases
 from pipelines.telemetry.instruments import INSTRUMENTS
-from tests.infra.conftest import PUBLISHING
+from tests.infra.conftest import PUBLISHING, SettingsFolder
 
 PAGE = ROOT / "docs" / "cost.md"
 SHIPPED = read_prices(FOLDER)
@@ -234,6 +236,49 @@ def test_a_companys_prices_stand_instead_of_the_shipped_ones(tmp_path: Path) -> 
     assert [price.price for price in found.prices if price.key == key] == [9]
     (tmp_path / FILE).write_text(f"currency: CHF\n{own}")
     assert [price.key for price in read_prices(tmp_path).prices] == [key]
+
+
+def test_a_price_that_prices_nothing_is_named(settings: Settings) -> None:
+    """A misspelt key, an environment that does not exist, a unit that is not counted; what prices a part is not named."""
+    found = parts("prod", settings.environments["prod"], {"azurerm_storage_account": 1, "azurerm_nat_gateway": 1, "databricks_sql_endpoint": 1}, use_cases())  # fmt: skip
+    stated = [
+        ("warehouse small", "hour"), ("production storage", "month"), ("azurerm_nat_gateway", "gigabyte"),
+        ("warehouse Small", "hour"), ("prod storage", "month"), ("storage", "month"),
+    ]  # fmt: skip
+    table = PriceTable.model_validate(
+        {
+            "currency": "EUR",
+            "prices": [
+                {"key": key, "price": 1, "per": per, "source": "https://prices.example/p", "date": "2026-11-28"}
+                for key, per in stated
+            ],
+        }
+    )
+    assert unused_prices(found, table) == (
+        "'warehouse small' is the key of no part: did you mean 'warehouse Small'?",
+        "'production storage' is the key of no part: did you mean 'prod storage'?",
+        "'azurerm_nat_gateway' is priced per gigabyte, and its part is counted in hours",
+    )
+
+
+def test_the_command_names_the_file_in_which_a_price_is_missing_or_without_effect(
+    folder: SettingsFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file that was read, so that its reader finds it; the shipped settings state no price without effect."""
+    assert main(["cost", "dev"]) == 0
+    said = capsys.readouterr().out
+    assert "Add rows to infra/settings/prices/prices.yaml" in said
+    assert "without effect" not in said
+    stated = "{key: prod storge, price: 1, per: month, source: 'https://x.example/', date: 2026-11-01}"
+    (folder.path / FILE).parent.mkdir(exist_ok=True)
+    (folder.path / FILE).write_text(f"currency: USD\nprices: [{stated}]\n", encoding="utf-8")
+    assert main(["cost", "dev", "--settings", str(folder.path)]) == 0
+    said = capsys.readouterr().out
+    assert f"Add rows to {folder.path / FILE}" in said
+    assert (
+        f"without effect in {folder.path / FILE}: 'prod storge' is the key of no part: did you mean 'prod storage'?"
+        in said
+    )
 
 
 def test_the_page_shows_the_table_of_the_settings() -> None:
