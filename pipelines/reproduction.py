@@ -6,8 +6,10 @@ Parameters and seed come from the run. The code has to be that of the recorded c
 
 import ast
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -111,26 +113,46 @@ def require_trained_here(version: ModelVersion) -> None:
     )
 
 
-def require_same_code(version: ModelVersion, *, running: str | None = None) -> None:
+def require_same_code(version: ModelVersion, *, running: str | None = None, again: Sequence[str] = ()) -> None:
     """Refuse to speak of reproduction when the running code is not the code that trained.
 
     Parameters
     ----------
     running
         The commit of the running code; by default it is looked up.
+    again
+        The words of the command that asks again, from any folder.
 
     Raises
     ------
     ReproductionError
-        Naming both commits.
+        Naming both commits, and what to do about it.
     """
     recorded, here = version.tags.get("git_commit", UNKNOWN), running or git_commit()
     if recorded == here and recorded != UNKNOWN and not recorded.endswith(MODIFIED):
         return
-    raise ReproductionError(
-        f"version {version.number} was trained by commit {recorded}, the running code is {here}: check out that commit "
-        "without changes of your own and ask again, or give --anyway to see what this code makes of the same rows."
-    )
+    trained = f"version {version.number} was trained by commit {recorded}, the running code is {here}"
+    anyway = "give --anyway to see what this code makes of the same rows"
+    if recorded == UNKNOWN:
+        raise ReproductionError(f"{trained}: no checkout can be compared with it; {anyway}.")
+    if recorded.endswith(MODIFIED):
+        raise ReproductionError(
+            f"{trained}: its changes were not committed, so nothing brings them back. Commit before you train what is to be "
+            f"reproduced; {anyway}."
+        )
+    if here == f"{recorded}{MODIFIED}":
+        raise ReproductionError(f"{trained}: commit or stash your changes and ask again, or {anyway}.")
+    raise ReproductionError(f"{trained}. {_at_commit(recorded, again)}\nOr {anyway}.")
+
+
+def _at_commit(commit: str, again: Sequence[str]) -> str:
+    """Return how a command is run by the code of a commit: beside this clone, whose own files stay as they are."""
+    clone = Path(__file__).parents[1]
+    if not (clone / ".git").exists():
+        return f"Check out {commit} and ask again there."
+    place = clone.parent / f"at-{commit[:12]}"
+    lines = (["git", "-C", str(clone), "worktree", "add", str(place), commit], ["cd", str(place)], again)
+    return "\n".join(["Reproduce it beside this clone:", *(f"  {shlex.join(line)}" for line in lines)])
 
 
 def reproduce(context: Context, version: ModelVersion) -> Reproduction:

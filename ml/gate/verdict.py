@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from ml.gate.remedies import remedies
+
 
 class Outcome(StrEnum):
     """The outcome of a verdict.
@@ -78,7 +80,8 @@ class Verdict:
             apart = [r for r in self.reasons if r.candidate == self.promoted and r.rule == "small_slices" and r.value]
             return f"promote version {self.promoted}{instead}: {'; '.join(r.sentence for r in [won, *apart])}."
         stays = f"version {self.champion} stays champion" if self.champion is not None else "there is still no champion"
-        return f"{self.outcome.value}: {stays}; {'; '.join(reason.sentence for reason in self.failed)}."
+        why = [*(reason.sentence.rstrip(".") for reason in self.failed), *remedies(self.failed)]
+        return f"{self.outcome.value}: {stays}; {'; '.join(why)}."
 
     def to_json(self) -> str:
         """Return the verdict with its sentence as one line of JSON."""

@@ -10,14 +10,16 @@ Examples
 """
 
 import datetime as dt
+import sys
 from typing import Annotated
 
 import typer
 
 from pipelines.command_line.console import Console
-from pipelines.commands.options import EngineName, EnvironmentName, Root, UseCaseName, VersionNumber, opened
+from pipelines.commands.options import ROOT, EngineName, EnvironmentName, Root, UseCaseName, VersionNumber, opened
 from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import use_case as use_case_named
+from pipelines.lakehouse.engines.choice import LOCAL
 
 
 def run(
@@ -44,7 +46,10 @@ def run(
         recorded = lakehouse.models.version(declared.model, version)
         require_trained_here(recorded)
         if not anyway:
-            require_same_code(recorded)
+            place = ["--engine", engine] if engine else []
+            place += ["--root", str((root or ROOT).absolute())] if engine is None or engine in LOCAL else []
+            again = [sys.executable, "-m", "pipelines", "reproduce", use_case, str(version), "--env", env, *place]
+            require_same_code(recorded, again=again)
         done = reproduce(context, recorded)
     rows = [(m.metric, m.recorded, m.reproduced, "yes" if m.identical else "no") for m in done.metrics]
     title = f"version {done.version} of {declared.name} in {env}, trained again"

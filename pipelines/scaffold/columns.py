@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -13,7 +13,15 @@ from pipelines.scaffold.written_instants import InstantForm, written_instants
 from pipelines.sources.conversion import NUMBER, WHOLE
 from pipelines.sources.delivered import plain
 from pipelines.sources.instants import where
-from pipelines.sources.local_forms import DECIMAL_COMMA, decimal_points, iso_counts, iso_instants
+from pipelines.sources.local_forms import (
+    DECIMAL_COMMA,
+    SIGNS,
+    THOUSANDS_COMMA,
+    decimal_points,
+    iso_counts,
+    iso_instants,
+    plain_numbers,
+)
 
 MISSING_WORDS = ("NA", "N/A", "n/a", "NULL", "null", "None", "NaN", "nan", "-", "?", "#N/A", "\\N", "k.A.")
 """Words that stand for a missing value in files of many programs; taken for it only in a column of numbers or instants."""
@@ -30,7 +38,11 @@ _SPELLED: Mapping[int, str] = {
     ord("ß"): "ss",
 }
 _TRUTH = r"^(?:true|false|True|False|TRUE|FALSE)$"
-_GROUPED = r"^\s*[-+]?\d{1,3}(,\d{3})+\s*$"
+NUMBER_FORMS: Mapping[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+    "decimal_points": decimal_points,
+    "plain_numbers": plain_numbers,
+}
+"""How numbers are read that the contract does not read as they are, by the name of the function."""
 _LEADING_ZERO = r"^0\d"
 
 
@@ -44,8 +56,8 @@ class ValueKind:
         A Spark SQL type: ``string``, ``bigint``, ``double``, ``boolean`` or ``timestamp``; empty for one that no column has.
     written
         Of instants: how they are written.
-    decimal_comma
-        Whether numbers have a comma before their decimals.
+    number_form
+        The function of `pipelines.sources.local_forms` that numbers need before the contract reads them; empty for none.
     odd
         Values that are not of the type.
     said
@@ -54,7 +66,7 @@ class ValueKind:
 
     type: str
     written: InstantForm | None = None
-    decimal_comma: bool = False
+    number_form: str = ""
     odd: tuple[str, ...] = ()
     said: tuple[str, ...] = ()
 
@@ -133,7 +145,8 @@ def delivered_as(column: FileColumn) -> pa.ChunkedArray:
         return iso_instants(column.values, written.pattern)
     if written and written.unit and column.family == "text":
         return iso_counts(column.values, written.unit)
-    return decimal_points(column.values) if column.kind.decimal_comma else column.values
+    form = NUMBER_FORMS.get(column.kind.number_form)
+    return form(column.values) if form else column.values
 
 
 def numbers_of(column: FileColumn) -> pa.ChunkedArray:
@@ -191,13 +204,61 @@ def _instants_or_numbers(said: pa.ChunkedArray, header: str) -> ValueKind:
         )
     for kind, pattern in (("bigint", WHOLE), ("double", NUMBER)):
         if _share(said, pattern) >= MOSTLY:
-            return ValueKind(type=kind, odd=_others(said, pattern))
-    if _share(said, DECIMAL_COMMA) < MOSTLY:
-        return ValueKind(type="string")
-    if _share(said, _GROUPED) == 1:
+            odd = _others(said, pattern)
+            local = _local_numbers(said) if odd else None
+            if local and local.number_form and len(local.odd) < len(odd):
+                return local
+            return ValueKind(type=kind, odd=odd, said=_points_in_doubt(said))
+    return _local_numbers(said)
+
+
+def _local_numbers(said: pa.ChunkedArray) -> ValueKind:
+    """Return numbers with commas or signs, as far as the values tell what a comma stands for; else text."""
+    signs = _share(said, SIGNS) > 0
+    bare = pc.replace_substring_regex(said, rf"\s|{SIGNS}", "")
+    commas = bare.filter(pc.match_substring(bare, ","))
+    grouped = bool(len(commas)) and _share(commas, r"^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$") == 1
+    if _share(said, THOUSANDS_COMMA) >= MOSTLY and (grouped or not len(commas)):
+        plain_ones = bare.filter(pc.invert(pc.match_substring(bare, ",")))
+        told = _share(commas, r"\.|,.*,") > 0 if grouped else True
+        below = bool(len(plain_ones)) and _share(plain_ones, r"^[-+]?\d{1,3}(\.\d+)?$") == 1
+        if told or below:
+            return ValueKind(
+                type="double", number_form="plain_numbers", odd=_others(said, THOUSANDS_COMMA),
+                said=_taken_away(said, signs=signs, doubtful=grouped and not told),
+            )  # fmt: skip
         why = "has numbers like 1,234, which may be 1.234 or 1234: it is taken as text; deliver it without the comma to have numbers."
         return ValueKind(type="string", said=(why,))
-    return ValueKind(type="double", decimal_comma=True, odd=_others(said, DECIMAL_COMMA))
+    if _share(said, DECIMAL_COMMA) < MOSTLY:
+        return ValueKind(type="string")
+    return ValueKind(
+        type="double",
+        number_form="decimal_points",
+        odd=_others(said, DECIMAL_COMMA),
+        said=_taken_away(said, signs=signs),
+    )
+
+
+def _points_in_doubt(said: pa.ChunkedArray) -> tuple[str, ...]:
+    """Return that points may stand between thousands, where every number with a point could be such a one."""
+    pointed = said.filter(pc.match_substring(said, "."))
+    alike = bool(len(pointed)) and _share(pointed, r"^\s*[-+]?[1-9]\d{0,2}(\.\d{3})+\s*$") == 1
+    if not alike or _share(said, r"^\s*[-+]?\d{1,3}(\.\d{3})*\s*$") < 1:
+        return ()
+    example = pointed[0].as_py().strip()
+    why = f"has numbers like {example!r}: the point is taken for decimals; deliver them without it if it stands between thousands."
+    return (why,)
+
+
+def _taken_away(said: pa.ChunkedArray, *, signs: bool, doubtful: bool = False) -> tuple[str, ...]:
+    """Return what is read otherwise than it is written: a sentence each."""
+    found = []
+    if signs:
+        example = said.filter(pc.match_substring_regex(said, SIGNS))[0].as_py().strip()
+        found.append(f"has numbers like {example!r}: they are read without the sign.")
+    if doubtful:
+        found.append("has numbers like 1,234 beside smaller ones without a comma: the comma is taken for thousands.")
+    return tuple(found)
 
 
 def _share(values: pa.ChunkedArray, pattern: str) -> float:

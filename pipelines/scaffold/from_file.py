@@ -1,6 +1,5 @@
 """The texts of a use case that is proposed from a file, and the commands that train it on that file."""
 
-import datetime as dt
 import json
 import math
 import shlex
@@ -11,7 +10,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ml.spec.gate_policy import policy
 from ml.spec.target import MultiClass
 from pipelines.declarations.standard_jobs.parameters import EVALUATION_DAYS, TRAINING_DAYS
 from pipelines.scaffold.columns import FileColumn
@@ -26,7 +24,11 @@ NEXT_FROM_FILE = """next, as docs/own-data.md explains:
   .venv/bin/python -m pipelines check {name}
   .venv/bin/python -m pipelines run {name}.features --env dev --param location={folder} --param until={end}
   .venv/bin/python -m pipelines run {name}.training --env dev --param until={until} --param training_days={training} --param evaluation_days={evaluation}
-  .venv/bin/python -m pipelines report --env dev --use-case {name}"""
+{scored}  .venv/bin/python -m pipelines report --env dev --use-case {name}"""
+SCORED = """  .venv/bin/python -m pipelines run {name}.scoring --env dev --param since={until} --param until={end}
+  .venv/bin/python -m pipelines run {name}.monitoring --env dev --param since={until} --param until={end} --skip retrain
+"""
+"""What follows on the training where a part of the file was left for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +98,18 @@ def quoted(text: str) -> str:
 
 
 def next_commands(proposal: Proposal, name: str) -> str:
-    """Return the commands that check the new use case, train it on its file and show what came of it."""
-    days, due = (proposal.last.floor("D") - proposal.first.floor("D")).days + 1, proposal.due_days
-    usable = max(days - due, 2)
-    evaluation = max(round(0.4 * usable), 1)
-    end = (proposal.last.floor("D") + dt.timedelta(days=due + 1)).date()
+    """Return the commands that check the new use case, train it on its file, score what is left of it, and show what came of it."""
+    windows = proposal.windows
+    end = f"{windows.end:%Y-%m-%dT%H:%M}".removesuffix("T00:00")
+    scored = SCORED.format(name=name, until=windows.until, end=end) if windows.scored else ""
     return NEXT_FROM_FILE.format(
         name=name,
         folder=shlex.quote(str(proposal.file.folder)),
         end=end,
-        until=end,
-        training=max(usable - evaluation, 1),
-        evaluation=evaluation,
+        until=windows.until,
+        training=windows.training_days,
+        evaluation=windows.evaluation_days,
+        scored=scored,
     )
 
 
@@ -121,16 +123,16 @@ class RetrainedOn:
 
 
 def _retrained(proposal: Proposal) -> RetrainedOn | None:
-    """Return on how many days the gate has the rows that it asks for; None if it has them on the days of the default."""
-    asked = policy("default", proposal.problem).minimum_rows
-    days = (proposal.last.floor("D") - proposal.first.floor("D")).days + 1
-    a_day = proposal.file.rows.num_rows / days
-    evaluation = math.ceil(SPARE_ROWS * asked / a_day)
+    """Return on how many days the gate has what it asks for; None if it has it on the days of the default."""
+    asked, rows = proposal.asked, proposal.file.rows.num_rows
+    a_day = rows / ((proposal.last.floor("D") - proposal.first.floor("D")).days + 1)
+    evaluation = math.ceil(SPARE_ROWS * asked.rows / a_day)
     if evaluation <= int(EVALUATION_DAYS.default):
         return None
-    reason = f"The gate asks for {asked:,} rows, and the file has {a_day:,.0f} a day."
     return RetrainedOn(
-        training_days=max(int(TRAINING_DAYS.default), 2 * evaluation), evaluation_days=evaluation, reason=reason
+        training_days=max(int(TRAINING_DAYS.default), 2 * evaluation),
+        evaluation_days=evaluation,
+        reason=f"The gate asks for {asked.what.rstrip(',')}, and the file has {a_day:,.{0 if a_day >= 3 else 1}f} rows a day.",
     )
 
 
@@ -210,7 +212,7 @@ def _form(column: FileColumn) -> str:
         return f"partial(iso_instants, pattern={quoted(written.pattern)})"
     if written and written.unit and column.family == "text":
         return f"partial(iso_counts, unit={quoted(written.unit)})"
-    return "decimal_points" if column.kind.decimal_comma else ""
+    return column.kind.number_form
 
 
 def _csv_options(proposal: Proposal) -> str:

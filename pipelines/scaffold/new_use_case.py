@@ -110,7 +110,10 @@ def create(
 def _name_mistakes(name: str, taken: Sequence[str], target: Path) -> list[str]:
     found = use_case_name_mistakes(name)
     if not found and (name in taken or target.exists()):
-        found.append(f"the use case {name!r} exists already: take another name.")
+        found.append(
+            f"the use case {name!r} exists already: take another name, or remove its folder pipelines/use_cases/{name} to make "
+            "it again."
+        )
     return found
 
 

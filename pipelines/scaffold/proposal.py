@@ -4,6 +4,7 @@ The file decides where it can; what it does not say is a sentence about what a p
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from pipelines.declarations import asset
 from pipelines.declarations.standard_tables import standard_tables
 from pipelines.declarations.use_case_checks import LABEL_COLUMNS
 from pipelines.scaffold.columns import FileColumn, columns_of, declared_names, delivered_as, numbers_of
+from pipelines.scaffold.first_windows import Demanded, FirstWindows, asked_of, first_windows
 from pipelines.scaffold.given import Given
 from pipelines.scaffold.outcome_instants import known_at_of, skipped_hours
 from pipelines.scaffold.own_file import OwnFile
@@ -43,6 +45,7 @@ GIVES_AWAY = 0.999
 """A number that orders rows as the label does, up to so large a rank correlation, is the label in other words."""
 ASSUMED_DAYS = 7
 """After so many days an outcome counts as known where the file does not say when it was."""
+WEIGHT_WORDS = re.compile(r"(^|_)(sampl\w*|survey|row|case|design|frequency|expansion)_weights?$|^(weights?|exposure)$")
 SURE = 0.99
 """An outcome is due after the days in which so large a share of outcomes was known."""
 
@@ -80,6 +83,8 @@ class Proposal:
         Of instants without one; empty if all say theirs.
     first, last
         Of the instants of prediction.
+    asked, windows
+        What the gate asks of an evaluation, and the windows of the first jobs on the file.
     proposed, decide
         What was chosen and why, and what the file does not say: a sentence each.
     """
@@ -101,6 +106,8 @@ class Proposal:
     time_zone: str
     first: pd.Timestamp
     last: pd.Timestamp
+    asked: Demanded
+    windows: FirstWindows
     proposed: tuple[str, ...]
     decide: tuple[str, ...]
 
@@ -135,20 +142,22 @@ def propose(file: OwnFile, given: Given) -> Proposal:
         *(known.columns if known else ()),
     ]
     inputs = _inputs([column for column in roles.columns if column not in used], labels, named=fixed)
-    asked = instants[time.column.name]
+    at = instants[time.column.name]
     chosen = [one for one in (time, key, label, positive, known, entity) if one]
     doubts = (
         *_doubts(label.column, problem, roles.columns, given, has_known_at=known is not None, inputs=inputs),
         *skipped_hours(roles.columns, instants, zone),
     )
-    due = _due_days(instants[known.column.name] - asked) if known else ASSUMED_DAYS
+    due = _due_days(instants[known.column.name] - at) if known else ASSUMED_DAYS
+    asked = asked_of(problem, label.column, has_entities=entity is not None)
+    windows = first_windows(at, due, asked)
     return Proposal(
         file=file, columns=roles.columns, key=key.columns, time=time.column, label=label.column, problem=problem, class_values=values,
         known_at=known.column if known else None, positive=positive.word if positive else None,
         without_outcome=known.without if known else None, entity=entity.column if entity else None, fixed=fixed is not None,
         inputs=inputs,
-        due_days=due, time_zone=zone if any(map(is_naive, roles.columns)) else "", first=asked.min(), last=asked.max(),
-        proposed=(*file.said, *(one.reason for one in chosen)), decide=(*(one.doubt for one in chosen if one.doubt), *doubts),
+        due_days=due, time_zone=zone if any(map(is_naive, roles.columns)) else "", first=at.min(), last=at.max(), asked=asked, windows=windows,
+        proposed=(*file.said, *(one.reason for one in chosen)), decide=(*(one.doubt for one in chosen if one.doubt), *doubts, *_too_few(windows, asked)),
     )  # fmt: skip
 
 
@@ -277,7 +286,28 @@ def _doubts(
     if inputs.numeric or inputs.categorical:
         headers = ", ".join(repr(column.header) for column in (*inputs.numeric, *inputs.categorical))
         yield f"whether each input is known at the prediction is not said in the file: remove what is not, of {headers}."
+    for column in inputs.numeric:
+        if WEIGHT_WORDS.search(column.name):
+            yield (
+                f"if {column.header!r} says how much a row counts, declare it as `weight` (docs/models.md) and take it out of the "
+                "inputs."
+            )
     yield from _words(columns)
+
+
+def _too_few(windows: FirstWindows, asked: Demanded) -> Iterator[str]:
+    """Yield what the first windows of the file have too little of for a champion, or for predictions."""
+    if not windows.suffice(asked):
+        yield (
+            f"the gate asks for {asked.what} on {asked.days} days; the evaluation below has {windows.rows:,} on "
+            f"{windows.days}, so no version becomes champion: bring a file of about {windows.enough:,} days, or have the gate in "
+            "declaration.py ask for less (minimum_rows, minimum_positives)."
+        )
+    if not windows.scored:
+        yield (
+            f"the file is too short to leave a part of it to score, about {windows.enough:,} days are enough: give features and "
+            "scoring a later file."
+        )
 
 
 def _words(columns: Sequence[FileColumn]) -> Iterator[str]:

@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.spec.estimator import Problem
+from ml.spec.gate_policy import policy
 from ml.spec.target import LEAST_CLASSES, MOST_CLASSES
 from pipelines.declarations.mistakes import DeclarationError, unknown
 from pipelines.scaffold.columns import FileColumn, numbers_of
@@ -24,7 +26,7 @@ KEY_WORDS = re.compile(
 )
 LABEL_WORDS = re.compile(
     r"(^|_)(label|target|outcome|y|class|result|churn|churned|default|defaulted|fraud|returned|retoure|late|failed|failure|"
-    r"cancelled|converted|response|sold|demand|consumption)(_|$)"
+    r"cancelled|converted|response|decision|sold|demand|consumption)(_|$)"
 )
 REQUEST_WORDS = re.compile(
     r"(^|_)(order|ordered|created|create|request|requested|asked|opened|start|started|booked|bestellt|bestelldatum)(_|$)"
@@ -50,6 +52,8 @@ YES = frozenset(
     }
 )
 MOST_IN_KEY = 3
+LEAST_SAMPLED = policy("default", Problem.BINARY).minimum_entities
+"""The gate knows how much entities differ from no fewer of them."""
 MOST_CATEGORIES = 50
 """A text of more values is no categorical input."""
 FEW_REPEATED = 0.05
@@ -157,7 +161,8 @@ def label_of(roles: Roles, given: str, *, time: FileColumn) -> Chosen:
         column, why = two[0], "it alone has numbers with two values"
     else:
         column, why = possible[-1], "it is the last column that can be"
-    sure = named == [column]
+    # What stands last in the file is predicted as often as what is named so.
+    sure = named == [column] and (_last(roles) is column or _last(roles) not in possible)
     classes = [one.header for one in roles.columns if one is not column and one is not time and _may_be_classes(one)]
     doubt = (
         ""
@@ -219,8 +224,9 @@ def entity_of(roles: Roles, *, key: Collection[FileColumn], without: Collection[
     if not found:
         return None
     best = max(found, key=lambda column: column.distinct)
+    fixed = "exactly these (FIXED in declaration.py); SAMPLED if the decision is about others like them too"
     declared = (
-        "exactly these (FIXED in declaration.py); SAMPLED if the decision is about others like them too."
+        f"{fixed}{f', of which the gate then asks for {LEAST_SAMPLED}' if best.distinct < LEAST_SAMPLED else ''}."
         if is_fixed(best, key)
         else "a sample of all there will be (SAMPLED in declaration.py); FIXED if the decision is about exactly these."
     )
@@ -232,8 +238,11 @@ def entity_of(roles: Roles, *, key: Collection[FileColumn], without: Collection[
 
 
 def is_fixed(entity: FileColumn, key: Collection[FileColumn]) -> bool:
-    """Return whether an entity is one of few that come again with every instant, such as the stores of a chain."""
-    return entity in key and entity.distinct <= MOST_CATEGORIES
+    """Return whether an entity is one of few that come again with every instant, such as the stores of a chain.
+
+    So few that the gate never had a sample of them are these too.
+    """
+    return entity.distinct < LEAST_SAMPLED or (entity in key and entity.distinct <= MOST_CATEGORIES)
 
 
 def positive_of(label: FileColumn) -> Chosen | None:

@@ -40,6 +40,8 @@ def with_use_case(text: str, team: str, use_case: str) -> str | None:
         return None
     number, match = found[0]
     listed = [name.strip() for name in match["listed"].split(",") if name.strip()]
+    if use_case in listed:  # its folder was removed to be made again
+        return text
     ending = "\n" if lines[number].endswith("\n") else ""
     lines[number] = f"{match['before']}{', '.join([*listed, use_case])}{match['after']}{ending}"
     return "".join(lines)

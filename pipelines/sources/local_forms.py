@@ -9,20 +9,38 @@ import pyarrow.compute as pc
 
 from pipelines.sources.instants import where
 
-DECIMAL_COMMA = r"^\s*[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?\s*$"
-"""A number with a comma before its decimals, with or without points between its thousands."""
+SIGNS = r"[$€£¥%]"
+"""Signs of currencies and per cent that programs write before or after a number."""
+DECIMAL_COMMA = rf"^\s*{SIGNS}?\s*[-+]?(\d{{1,3}}(\.\d{{3}})+|\d+)(,\d+)?\s*{SIGNS}?\s*$"
+"""A number with a comma before its decimals, with or without points between its thousands and a sign."""
+THOUSANDS_COMMA = rf"^\s*[-+]?{SIGNS}?\s*[-+]?(\d{{1,3}}(,\d{{3}})+|\d+)(\.\d+)?\s*{SIGNS}?\s*$"
+"""A number with a point before its decimals, with or without commas between its thousands and a sign."""
+_NO_DIGITS = rf"[\s,]|{SIGNS}"
 
 
 def decimal_points(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return numbers with a decimal comma, such as ``1.234,5``, as text with a decimal point.
+    """Return numbers with a decimal comma, such as ``1.234,5`` or ``12,50 €``, as text with a decimal point and no sign.
 
     Parameters
     ----------
     values
         A column of text.
     """
-    pointed = pc.replace_substring(pc.replace_substring(values, ".", ""), ",", ".")
+    bare = pc.replace_substring_regex(values, rf"\s|{SIGNS}", "")
+    pointed = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
     return pc.if_else(pc.fill_null(pc.match_substring_regex(values, DECIMAL_COMMA), False), pointed, values)
+
+
+def plain_numbers(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers with commas between their thousands, such as ``1,234.5``, ``$12.50`` or ``50%``, as text of digits.
+
+    Parameters
+    ----------
+    values
+        A column of text.
+    """
+    bare = pc.replace_substring_regex(values, _NO_DIGITS, "")
+    return pc.if_else(pc.fill_null(pc.match_substring_regex(values, THOUSANDS_COMMA), False), bare, values)
 
 
 def iso_instants(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:

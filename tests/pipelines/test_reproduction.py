@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import math
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,39 @@ def test_other_code_than_recorded_is_refused_and_both_commits_are_named(
     with pytest.raises(ReproductionError) as refused:
         require_same_code(replace(version, tags={"git_commit": recorded}), running=running)
     assert f"commit {recorded}, the running code is {running}" in str(refused.value)
+
+
+def test_the_remedy_for_another_commit_can_be_pasted(january: January) -> None:
+    """It checks the commit out beside the clone and asks again there, with the code of that folder and this environment."""
+    lakehouse, root = january
+    version = replace(lakehouse.models.version(MODEL, 1), tags={"git_commit": COMMIT})
+    again = ["python", "-m", "pipelines", "reproduce", "flight_delay", "1", "--root", f"{root}/a b"]
+    with pytest.raises(ReproductionError) as refused:
+        require_same_code(version, running=OTHER, again=again)
+    clone = Path(provenance.__file__).parents[2]
+    lines = [shlex.split(line) for line in str(refused.value).splitlines() if line.startswith("  ")]
+    place = str(clone.parent / f"at-{COMMIT[:12]}")
+    assert lines == [["git", "-C", str(clone), "worktree", "add", place, COMMIT], ["cd", place], again]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "running", "said"),
+    [
+        (f"{COMMIT}-modified", OTHER, "its changes were not committed, so nothing brings them back"),
+        (f"{COMMIT}-modified", f"{COMMIT}-modified", "its changes were not committed, so nothing brings them back"),
+        ("unknown", OTHER, "no checkout can be compared with it"),
+        (COMMIT, f"{COMMIT}-modified", "commit or stash your changes and ask again"),
+    ],
+)
+def test_what_no_checkout_brings_back_has_a_remedy_of_its_own(
+    january: January, recorded: str, running: str, said: str
+) -> None:
+    """Nobody is sent to check out what is in no commit."""
+    version = replace(january[0].models.version(MODEL, 1), tags={"git_commit": recorded})
+    with pytest.raises(ReproductionError, match=said) as refused:
+        require_same_code(version, running=running, again=["ask"])
+    assert "worktree" not in str(refused.value)
+    assert "--anyway" in str(refused.value)
 
 
 def call(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> tuple[int, str, str]:

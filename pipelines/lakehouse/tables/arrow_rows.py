@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
-from pipelines.declarations.asset import Table
-from pipelines.lakehouse.tables.arrow import arrow_schema
+from pipelines.declarations.asset import Column, Table
+from pipelines.lakehouse.tables.arrow import ARROW_TYPES, arrow_schema
 from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 from pipelines.lakehouse.tables.table_schemas import spark_type
 
@@ -50,6 +51,16 @@ def conform(rows: pa.Table, table: Table) -> pa.Table:
     schema = arrow_schema(table)
     arrays = [_cast(rows.column(field.name), field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def with_former(rows: Any, gone: Sequence[Column]) -> Any:
+    """Return rows, of Arrow or of Spark, with columns that are declared no more and have no value in them."""
+    for column in gone:
+        if isinstance(rows, pa.Table):
+            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, ARROW_TYPES[column.type]))
+        else:
+            rows = rows.withColumn(column.name, F.lit(None).cast(column.type))
+    return rows
 
 
 def utc(rows: pa.Table) -> pa.Table:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from ml.spec.errors import LakehouseError
-from pipelines.declarations.asset import Column, Table
+from pipelines.declarations.asset import Column, Table, column
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES
 from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 
+KEEP_INPUTS = frozenset({"training_set", "predictions"})
+"""Standard tables that keep inputs with every row, and so have columns of whatever was an input once."""
 UNTYPED = "void"
 """The type of a column that holds nothing but missing values: it fits every declared type."""
 
@@ -69,6 +71,14 @@ def lacking(table: Table, stored: Iterable[str]) -> tuple[Column, ...]:
     return tuple(column for column in table.columns if column.name not in names)
 
 
+def former(table: Table, stored: Iterable[tuple[str, str]]) -> tuple[Column, ...]:
+    """Return the inputs of earlier declarations that a table on disk keeps: they stay, and new rows have no value in them."""
+    if table.name not in KEEP_INPUTS:
+        return ()
+    declared = {column.name for column in table.columns}
+    return tuple(column(name, kind) for name, kind in stored if name not in declared)
+
+
 def require_stored(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
     """Return the columns that a table on disk has to be given before rows are written to it.
 
@@ -80,11 +90,14 @@ def require_stored(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Col
         With every column that differs in another way.
     """
     added = tuple(column for column in lacking(table, dict(stored)) if column.nullable)
-    wrong = _wrong_columns(table, [*stored, *((column.name, column.type) for column in added)])
+    gone = {column.name for column in former(table, stored)}
+    own = [(name, kind) for name, kind in stored if name not in gone]
+    wrong = _wrong_columns(table, [*own, *((column.name, column.type) for column in added)])
     if wrong:
         raise SchemaMismatchError(
-            f"table {table.address}: the stored table is older than its declaration, nothing was written: "
-            f"{'; '.join(wrong)}. Migrate the stored table or write to a new one."
+            f"table {table.address}: the stored table is older than its declaration, nothing was written: {'; '.join(wrong)}. "
+            "Keep the columns as they were; or, on this machine, start again in another folder (--root) or on a branch of the "
+            "use case; or alter the stored table as its owner (docs/run-books.md, a table of an earlier release)."
         )
     return added
 

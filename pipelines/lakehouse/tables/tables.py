@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -17,7 +18,7 @@ from pipelines.declarations.asset import Table
 from pipelines.lakehouse.guard import Guard
 from pipelines.lakehouse.tables import arrow_rows
 from pipelines.lakehouse.tables.store import ColumnRange, Commit, Instant, TableStore, Upkeep, Written
-from pipelines.lakehouse.tables.table_schemas import column_ddl, lacking, require_fit, require_stored
+from pipelines.lakehouse.tables.table_schemas import column_ddl, former, lacking, require_fit, require_stored
 from pipelines.telemetry.attributes import (
     OPERATION,
     ROWS,
@@ -152,7 +153,7 @@ class Tables:
         DuplicateKeysError
             If two rows of the batch have the same key; nothing is written.
         """
-        return self._put(table, "append", rows, lambda own, count: self._store.append(table, own, batch_id, count))
+        return self._put(table, "append", rows, lambda to, own, count: self._store.append(to, own, batch_id, count))
 
     def merge(self, table: Table, rows: Rows, *, batch_id: str | None = None) -> Written:
         """Replace the rows that have the key of a new row, add the others; the same merge twice changes nothing.
@@ -173,7 +174,7 @@ class Tables:
         """
         if not table.row_key:
             raise NoKeyError(f"table {table.address} has no primary key to merge by: declare one, or append.")
-        return self._put(table, "merge", rows, lambda own, count: self._store.merge(table, own, batch_id, count))
+        return self._put(table, "merge", rows, lambda to, own, count: self._store.merge(to, own, batch_id, count))
 
     def overwrite_window(
         self, table: Table, rows: Rows, *, column: str, start: Instant, end: Instant, batch_id: str | None = None
@@ -193,7 +194,7 @@ class Tables:
         table.column(column)
         window = ColumnRange(column=column, start=start, end=end)
         return self._put(
-            table, "replace", rows, lambda own, count: self._store.replace(table, own, window, batch_id, count), window
+            table, "replace", rows, lambda to, own, count: self._store.replace(to, own, window, batch_id, count), window
         )
 
     def find_batch(self, table: Table, batch_id: str) -> Commit | None:
@@ -231,14 +232,14 @@ class Tables:
             raise
 
     def _put(
-        self, table: Table, operation: str, rows: Rows, action: Callable[[Any, int], Written],
+        self, table: Table, operation: str, rows: Rows, action: Callable[[Table, Any, int], Written],
         window: ColumnRange | None = None,
     ) -> Written:  # fmt: skip
         """Check rows and write them, as one span."""
         facts = _facts(table, operation)
         with span(f"{operation} {table.address}", facts) as noted:
             checked, count = self._checked(table, rows, window=window)
-            written = self._write(table, lambda: action(checked, count))
+            written = self._write(table, checked, lambda to, own: action(to, own, count))
             for attribute, value in (
                 (ROWS, written.rows),
                 (VERSION_WRITTEN, written.version),
@@ -255,19 +256,23 @@ class Tables:
         require_fit(table, facts, window=window)
         return self._store.conform(own, table), facts.rows
 
-    def _write(self, table: Table, action: Callable[[], Written]) -> Written:
+    def _write(self, table: Table, rows: Any, action: Callable[[Table, Any], Written]) -> Written:
         stored = self._store.columns(table)
         if stored is None:
             self.create(table)
+            stored = ()
         elif require_stored(table, stored):
             self._repeat(lambda: self._store.add_columns(table))
-        return self._repeat(action)
+        gone = former(table, stored)
+        to = replace(table, columns=(*table.columns, *gone)) if gone else table
+        own = self._store.conform(arrow_rows.with_former(rows, gone), to) if gone else rows
+        return self._repeat(lambda: action(to, own))
 
     def _as_declared(self, table: Table, rows: DataFrame, *, is_newest: bool) -> DataFrame:
-        """Return rows with the columns that were declared after they were written, without values."""
-        stored = dict(self._store.columns(table) or ()) if is_newest else rows.columns
-        absent = {column.name for column in lacking(table, stored)}
-        if not absent:
+        """Return the declared columns of rows: one that was declared after they were written has no values."""
+        stored = self._store.columns(table) or () if is_newest else rows.dtypes
+        absent = {column.name for column in lacking(table, dict(stored))}
+        if not absent and not former(table, stored):
             return rows
         return rows.select(
             *(F.lit(None).cast(c.type).alias(c.name) if c.name in absent else F.col(c.name) for c in table.columns)

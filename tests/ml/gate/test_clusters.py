@@ -88,6 +88,10 @@ def test_too_few_clusters_are_refused_in_one_sentence(changes: dict[str, float],
     assert verdict.outcome is Outcome.REFUSE
     assert said in verdict.sentence
     assert [reason.rule for reason in verdict.failed] == (["days"] if "days" in changes else ["entities"])
+    remedy = (
+        "evaluate 1.4 times as many days" if "days" in changes else "EntityKind.FIXED is for a decision about exactly"
+    )
+    assert remedy in verdict.sentence
 
 
 @pytest.mark.parametrize(("days", "outcome"), [(55, Outcome.REFUSE), (56, Outcome.PROMOTE)])

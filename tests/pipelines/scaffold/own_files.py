@@ -14,7 +14,7 @@ BEGUN = dt.datetime.fromisoformat("2024-01-02 07:00")
 """On the clock of the shop, which names no zone."""
 
 
-def german_orders(folder: Path) -> Path:
+def german_orders(folder: Path, rows: int = ROWS) -> Path:
     """Orders of a shop, from a German spreadsheet: whether something comes back, which is dated if it does."""
     drawn = np.random.default_rng(1)
     path = folder / "bestellungen.csv"
@@ -33,7 +33,7 @@ def german_orders(folder: Path) -> Path:
                 "Retoure am",
             ]
         )
-        for number in range(ROWS):
+        for number in range(rows):
             ordered = BEGUN + dt.timedelta(minutes=86.4 * number)
             by_bill = drawn.random() < 0.4
             amount = float(drawn.gamma(3, 40))

@@ -237,7 +237,7 @@ def test_without_a_team_the_settings_do_not_change(clone: Path) -> None:
         ("../outside", None, "is not a name"),
         ("class", None, "'class' is a keyword of Python"),
         ("flight_delay", None, "the use case 'flight_delay' exists already"),
-        ("there", None, "the use case 'there' exists already"),
+        ("there", None, "remove its folder pipelines/use_cases/there to make it again"),
         ("trial", "revenu", "unknown team of infra/settings/teams.yaml 'revenu': did you mean 'revenue'?"),
         ("trial", "newcomers", "A new team is an entry there, made like the others"),
         ("class", "revenu", "is a keyword of Python: no module can have that name. unknown team"),
@@ -321,6 +321,7 @@ def test_adding_a_use_case_changes_one_line_of_text() -> None:
     assert teams(LISTING) == ("a", "b", "c")
     assert with_use_case(LISTING, "a", "new") == LISTING.replace("[one]", "[one, new]")
     assert with_use_case(LISTING, "b", "new") == LISTING.replace("[]", "[new]")
+    assert with_use_case(LISTING, "a", "one") == LISTING, "made again after its folder was removed"
 
 
 @pytest.mark.parametrize(

@@ -361,6 +361,39 @@ def test_a_required_column_declared_later_is_refused(embedded_lakehouse: Lakehou
         embedded_lakehouse.tables.append_once(required, rows(required, {"colour": "red"}), batch_id="1")
 
 
+@pytest.mark.proof_on_jvm
+@pytest.mark.parametrize("name", ["training_set", "predictions"])
+def test_an_input_that_is_declared_no_more_stays_in_the_tables_that_keep_inputs(
+    lakehouse: Lakehouse, sensors: Table, name: str
+) -> None:
+    """Rows that are there keep it, rows that are appended, merged or replaced have no value in it, and reading leaves it out."""
+    tables, now = lakehouse.tables, replace(sensors, name=name)
+    before = wider(now)
+    red = {"colour": "red"}
+    tables.append_once(
+        before, rows(before, {"sensor": "a", **red}, {"sensor": "b", **red}, {"sensor": "c", "known_at": at(30), **red}), batch_id="1"
+    )  # fmt: skip
+    tables.append_once(now, rows(now, {"sensor": "d"}), batch_id="2")
+    tables.merge(now, rows(now, {"sensor": "a"}))
+    tables.overwrite_window(
+        now, rows(now, {"sensor": "c", "known_at": at(31)}), column="known_at", start=at(24), end=at(48)
+    )
+    assert tables.read(now).columns == [column.name for column in now.columns]
+    assert stored(lakehouse, before, "sensor", "colour") == [("a", None), ("b", "red"), ("c", None), ("d", None)]
+    assert {row["colour"] for row in tables.read(before, version=1).toArrow().to_pylist()} == {"red"}
+
+
+def test_any_other_table_refuses_a_column_that_is_declared_no_more(
+    embedded_lakehouse: Lakehouse, sensors: Table
+) -> None:
+    """A column of a source that was renamed must not go on without values; the remedies are named."""
+    embedded_lakehouse.tables.append_once(wider(sensors), rows(wider(sensors), {"colour": "red"}), batch_id="1")
+    with pytest.raises(
+        SchemaMismatchError, match=r"'colour' is not declared\. Keep the columns as they were; or, on this"
+    ):
+        embedded_lakehouse.tables.append_once(sensors, rows(sensors, {"sensor": "b"}), batch_id="2")
+
+
 def test_a_table_is_created_once_with_what_is_declared(lakehouse: Lakehouse, sensors: Table) -> None:
     """Creating an existing table changes nothing."""
     for _ in range(2):
