@@ -8,6 +8,7 @@ from typing import Any
 from ml.spec.errors import ROOMS
 from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import area_of
+from pipelines.telemetry.identity import with_trace
 
 READS_FEEDS = "ingest"
 """The task that fails where a delivery cannot be taken."""
@@ -68,6 +69,20 @@ def named(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{job} (task{'s' if len(tasks) > 1 else ''} {_enumerated(tasks)})" for job, tasks in by_job.items()]
 
 
+def errors_of(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what the tasks that failed have said, each with its job and, where telemetry was on, its trace.
+
+    Parameters
+    ----------
+    runs
+        The last run of each task, with ``state``, ``error`` and ``trace_id``.
+    """
+    return tuple(
+        with_trace(f"{run['job']}, task {run['task']}: {run['error'] or run['state']}", run["trace_id"])
+        for run in failed_first(runs)
+    )
+
+
 def undelivered(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what runs that could not take a delivery said, each with its job: the feed's mistake, not the platform's.
 
@@ -104,6 +119,7 @@ def likely_cause(
     ever_ran: bool,
     undelivered: Sequence[str] = (),
     gone: Sequence[str] = (),
+    lost: str = "",
 ) -> Cause:
     """Return where the cause of what is wrong lies most likely.
 
@@ -118,6 +134,8 @@ def likely_cause(
         Of these, what those said that could not take a delivery: `undelivered`.
     gone
         Addresses of jobs whose process was killed: `killed`.
+    lost
+        What is said of a champion whose alias or version was deleted: every job that asks for it fails, whatever failed first.
     findings
         Newest findings, with ``kind`` and ``message``.
     champion
@@ -127,6 +145,8 @@ def likely_cause(
     """
     if not ever_ran:
         return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run mlops first-run")
+    if lost:
+        return Cause(area=CauseArea.MODEL, sentence=f"model: {lost}")
     if undelivered:
         jobs = {one.partition(":")[0] for one in undelivered}
         others = [one for one in failed if one.partition(" (")[0] not in jobs]

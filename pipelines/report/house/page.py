@@ -1,6 +1,7 @@
 """One page for the whole house: what is wrong first, then environments, use cases, lineage, runs and cost. It opens from disk."""
 
 import datetime as dt
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ def write_house(
         pictures={one.name: lineage_picture(one, name=f"lineage-{one.name}") for one in shown},
         ways={one.name: lineage_rows(one) for one in shown},
         shared=shared_lines(catalogue(use_cases), newest),
+        place=f"--root {shlex.quote(str(root))}",
     )  # fmt: skip
     file = root / FILE
     file.write_text(render_house(house), encoding="utf-8")

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from pipelines.declarations.urgency import CauseArea
-from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, killed, likely_cause, named, newest_window, undelivered
 
 
 def finding(kind: str, month: int = 6) -> dict[str, object]:
@@ -31,6 +31,16 @@ def test_a_task_that_waited_for_a_failed_one_is_not_what_to_look_at() -> None:
     assert named(failed_first(runs)) == ["a.training (tasks assemble and card)"]
     assert named(failed_first(runs[1:2])) == ["a.training (task fit)"]
     assert failed_first(runs[3:]) == []
+
+
+def test_what_failed_is_quoted_with_its_trace() -> None:
+    """A task whose process said nothing is named with its state."""
+    run = {"job": "a.scoring", "task": "score", "state": "failed", "error": "no file.", "trace_id": "t1"}
+    waited = {**run, "task": "after", "state": "upstream failed"}
+    assert errors_of([run, waited]) == ("a.scoring, task score: no file. (trace t1)",)
+    assert errors_of([{**run, "state": "interrupted", "error": None, "trace_id": None}]) == (
+        "a.scoring, task score: interrupted",
+    )
 
 
 def test_a_delivery_that_was_not_taken_is_the_data_and_not_the_platform() -> None:
@@ -80,6 +90,12 @@ def test_nothing_is_wrong_only_where_jobs_ran_and_there_is_a_champion() -> None:
     assert likely_cause(failed=[], findings=[], champion=4, ever_ran=True).area is None
     assert likely_cause(failed=[], findings=[], champion=None, ever_ran=True).area is CauseArea.MODEL
     assert likely_cause(failed=[], findings=[], champion=None, ever_ran=False).area is CauseArea.PLATFORM
+
+
+def test_a_champion_whose_version_was_deleted_is_looked_at_before_the_jobs_that_fail_by_it() -> None:
+    """Its sentence says what to do; what the jobs say follows from it."""
+    cause = likely_cause(failed=["a.scoring"], findings=[], champion=None, ever_ran=True, lost="champion was deleted.")
+    assert (cause.area, cause.sentence) == (CauseArea.MODEL, "model: champion was deleted.")
 
 
 def test_only_the_newest_month_that_has_findings_counts() -> None:
