@@ -19,12 +19,11 @@ from pipelines.commands.options import ENGINE, ROOT, EngineName, EnvironmentName
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.locks import alive_in
 from pipelines.execution.windows import finding_label, window_label
 from pipelines.lakehouse.engines.choice import LOCAL
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.on_call.alerts import STANDING, alarms_of, standing
-from pipelines.on_call.cause import errors_of, failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, newest_window, undelivered
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -52,30 +51,34 @@ def run(
     with opened(env, engine, root, must_exist=True) as lakehouse:
         for one in shown:
             console.line(f"{one.name} in {env}: {one.description}", style="bold")
-            console.line(f"what to look at: {_cause(lakehouse, one)}")
+            place = _place(engine, root)
+            console.line(f"what to look at: {_cause(lakehouse, one, f'--env {env} {place}')}")
             for error in errors_of(_last_runs(lakehouse, one)):
                 console.line(f"  {error}")
             if not _last_runs(lakehouse, one) and not lakehouse.models.versions(one.model):
                 continue  # nothing more is known of it
-            _show_alarms(lakehouse, one, console, _place(engine, root))
+            _show_alarms(lakehouse, one, console, place)
             for show in (_show_model, _show_quality, _show_runs, _show_findings):
                 show(lakehouse, one, console)
     return 0
 
 
-def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
+def _cause(lakehouse: "Lakehouse", use_case: UseCase, at: str) -> str:
     """Return whether it is the data, the model or the platform, by the last run of each task and the newest findings."""
+    from pipelines.execution.run_history import killed
+
     runs = _last_runs(lakehouse, use_case)
     lost = lakehouse.models.lost_champion(use_case.model)
     champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
     return likely_cause(
         failed=named(failed_first(runs)),
         undelivered=undelivered(runs),
-        gone=named(killed(runs, alive_in(lakehouse.folder))),
+        gone=named(killed(lakehouse, use_case, runs)),
         lost=lost,
         findings=_standing_findings(lakehouse, use_case),
         champion=champion.number if champion else None,
         ever_ran=bool(runs),
+        at=at,
     ).sentence
 
 
@@ -89,9 +92,11 @@ def _place(engine: str | None, root: Path | None) -> str:
 
 
 def _show_alarms(lakehouse: "Lakehouse", use_case: UseCase, console: Console, place: str) -> None:
+    from pipelines.execution.run_history import killed
+
     runs = _last_runs(lakehouse, use_case)
     found = alarms_of(
-        failed_jobs=[row["job"] for row in (*failed_first(runs), *killed(runs, alive_in(lakehouse.folder)))],
+        failed_jobs=[row["job"] for row in (*failed_first(runs), *killed(lakehouse, use_case, runs))],
         kinds=[one["kind"] for one in _standing_findings(lakehouse, use_case)],
     )
     rows = standing(

@@ -1,7 +1,7 @@
 """Is it the data, the model or the platform? One answer per use case, from what status shows anyway. Pure."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ READS_FEEDS = "ingest"
 UNFORESEEN = re.compile(rf"({'|'.join(ROOMS)})[\w.]*, line \d+: ")
 """How the sentence of an error begins that nobody foresaw: with a place in our code (`ml.spec.errors.sentence_of`)."""
 UPSTREAM_FAILED = "upstream failed"
-RUNNING = "running"
 FAILED = ("failed", "timed out", UPSTREAM_FAILED, "interrupted", "internal error")
 
 
@@ -98,19 +97,6 @@ def undelivered(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def killed(runs: Sequence[Mapping[str, Any]], alive: Collection[str]) -> list[Mapping[str, Any]]:
-    """Return the runs of tasks that are recorded as running although their process is gone.
-
-    Parameters
-    ----------
-    runs
-        The last run of each task, with ``state`` and ``run_id``.
-    alive
-        The runs that hold the lock of their job.
-    """
-    return [run for run in runs if run["state"] == RUNNING and run["run_id"] not in alive]
-
-
 def likely_cause(
     *,
     failed: Sequence[str],
@@ -120,6 +106,7 @@ def likely_cause(
     undelivered: Sequence[str] = (),
     gone: Sequence[str] = (),
     lost: str = "",
+    at: str = "",
 ) -> Cause:
     """Return where the cause of what is wrong lies most likely.
 
@@ -133,9 +120,11 @@ def likely_cause(
     undelivered
         Of these, what those said that could not take a delivery: `undelivered`.
     gone
-        Addresses of jobs whose process was killed: `killed`.
+        Addresses of jobs whose process was killed.
     lost
         What is said of a champion whose alias or version was deleted: every job that asks for it fails, whatever failed first.
+    at
+        The options by which a command reaches the environment.
     findings
         Newest findings, with ``kind`` and ``message``.
     champion
@@ -144,7 +133,9 @@ def likely_cause(
         Whether any job has run.
     """
     if not ever_ran:
-        return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run mlops first-run")
+        return Cause(
+            area=CauseArea.PLATFORM, sentence=f"platform: no job has run yet; run mlops first-run {at}".rstrip()
+        )
     if lost:
         return Cause(area=CauseArea.MODEL, sentence=f"model: {lost}")
     if undelivered:
@@ -155,7 +146,7 @@ def likely_cause(
     if gone:
         return Cause(
             area=CauseArea.PLATFORM,
-            sentence=f"platform: the process of {_enumerated(gone)} is gone; mlops doctor shows what it left behind",
+            sentence=f"platform: the process of {_enumerated(gone)} is gone; what it left behind shows mlops doctor {at}".rstrip(),
         )
     if failed:
         return Cause(

@@ -66,6 +66,7 @@ def _show_cause(
     cause = likely_cause(
         failed=failed, undelivered=undelivered(recorded), findings=findings,
         champion=found.aliases.get(CHAMPION) if found else None, ever_ran=any(run.started_at for run in runs),
+        at=f"--env {remote.environment.name} --remote",
     )  # fmt: skip
     console.line(f"what to look at: {cause.sentence}")
     for error in errors_of(recorded):

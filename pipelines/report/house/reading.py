@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,21 @@ from pipelines.dataframes.newest_row import newest_row
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.locks import alive_in
-from pipelines.execution.run_history import last_runs
+from pipelines.execution.run_history import killed, last_runs
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import errors_of, failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, newest_window, undelivered
 from pipelines.report.house.records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
 
 NEWEST = 200
+
+
+def place_of(root: Path) -> str:
+    """Return the option by which commands reach the environments under a folder."""
+    return f"--root {shlex.quote(str(root))}"
 
 
 def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase, ...]:
@@ -32,7 +37,11 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase,
         if not exists(name, root, "embedded"):
             continue
         with open_lakehouse(name, root=root) as lakehouse:
-            found += [_placed(lakehouse, one) for one in use_cases if lakehouse.tables.exists(one.table("runs"))]
+            found += [
+                _placed(lakehouse, one, place_of(root))
+                for one in use_cases
+                if lakehouse.tables.exists(one.table("runs"))
+            ]
     return tuple(found)
 
 
@@ -47,9 +56,10 @@ def read_newest(root: Path, use_cases: Sequence[UseCase]) -> dict[str, dict[str,
     return found
 
 
-def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
+def _placed(lakehouse: Lakehouse, use_case: UseCase, place: str) -> PlacedUseCase:
     runs = last_runs(lakehouse, use_case)
-    failed, gone = errors_of(runs), killed(runs, alive_in(lakehouse.folder))
+    gone = killed(lakehouse, use_case, runs)
+    failed = (*errors_of(runs), *(f"{row['job']}, task {row['task']}: its process is gone" for row in gone))
     findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
     lost = lakehouse.models.lost_champion(use_case.model)
     champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
@@ -66,7 +76,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         cause=likely_cause(
             failed=named(failed_first(runs)), undelivered=undelivered(runs),
             gone=named(gone), findings=findings, champion=number, ever_ran=bool(runs),
-            lost=lost,
+            lost=lost, at=f"--env {lakehouse.environment.name} {place}",
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,

@@ -36,7 +36,7 @@ class PlacedUseCase:
     cause
         Where to look first.
     failed
-        The tasks whose last run failed, with their errors.
+        The tasks whose last run failed, with their errors, and those whose process is gone.
     findings
         Those of the newest month that has any.
     versions

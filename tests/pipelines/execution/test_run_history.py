@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from pipelines.declarations.job import After, ConditionTask, Job, Operator, RunJobTask, Task
-from pipelines.execution import jobs, runner
+from pipelines.execution import jobs, run_history, runner
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.jobs import run_and_record
 from pipelines.execution.locks import LockHeldError, hold
-from pipelines.execution.run_history import last_runs, row_of
+from pipelines.execution.run_history import killed, last_runs, row_of
 from pipelines.execution.runner import State, TaskRun, first_task
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables.arrow import records
@@ -116,6 +116,26 @@ def test_the_last_run_of_each_task_is_found_however_many_runs_of_others_came_aft
     assert found["air_time.nightly", "first"] == ("r9", "succeeded")
     assert found["air_time.nightly", "second"][1] == "succeeded"
     assert len(found) == 4
+
+
+def test_a_run_that_ends_while_somebody_looks_is_not_taken_for_killed(
+    embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row was read as running, and its lock is gone when that is looked at; a killed one is never more than running."""
+    begun = [replace(BUSY, run_id=name, state=State.RUNNING) for name in ("killed", "ends", "goes on")]
+
+    def write(runs: list[TaskRun]) -> None:
+        rows = [row_of(one, as_of=BUSY.started_at, cause="") for one in runs]
+        embedded_lakehouse.tables.merge(RUNS, records(RUNS, rows))
+
+    def held(_folder: Path | None) -> set[str]:
+        write([replace(begun[1], state=State.SUCCEEDED)])
+        return {"goes on"}
+
+    write(begun)
+    monkeypatch.setattr(run_history, "alive_in", held)
+    rows = embedded_lakehouse.tables.read(RUNS).toArrow().to_pylist()
+    assert [row["run_id"] for row in killed(embedded_lakehouse, AIR_TIME, rows)] == ["killed"]
 
 
 def test_an_interrupt_is_recorded_and_raised(embedded_lakehouse: Lakehouse) -> None:

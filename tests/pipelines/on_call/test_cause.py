@@ -3,7 +3,7 @@
 import datetime as dt
 
 from pipelines.declarations.urgency import CauseArea
-from pipelines.on_call.cause import errors_of, failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, newest_window, undelivered
 
 
 def finding(kind: str, month: int = 6) -> dict[str, object]:
@@ -105,17 +105,17 @@ def test_only_the_newest_month_that_has_findings_counts() -> None:
 
 
 def test_a_job_whose_process_is_gone_is_the_platform_and_the_doctor_knows_more() -> None:
-    """One that still runs is nothing to look at."""
-    runs = [
-        {"job": "a.monitoring", "task": task, "state": state, "run_id": run_id}
-        for task, state, run_id in (
-            ("measure", "running", "r1"),
-            ("decide", "succeeded", "r1"),
-            ("drift", "running", "r2"),
-        )
-    ]
-    gone = named(killed(runs, {"r2"}))
-    assert gone == ["a.monitoring (task measure)"]
-    cause = likely_cause(failed=[], gone=gone, findings=[finding("drift")], champion=1, ever_ran=True)
+    """It comes before findings, which it may have left behind."""
+    cause = likely_cause(
+        failed=[],
+        gone=["a.monitoring (task measure)"],
+        findings=[finding("drift")],
+        champion=1,
+        ever_ran=True,
+        at="--env prod --root demo",
+    )
     assert cause.area is CauseArea.PLATFORM
-    assert cause.sentence.startswith("platform: the process of a.monitoring (task measure) is gone; mlops doctor")
+    assert cause.sentence.startswith(
+        "platform: the process of a.monitoring (task measure) is gone; what it left behind shows"
+    )
+    assert cause.sentence.endswith("mlops doctor --env prod --root demo")
