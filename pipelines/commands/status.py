@@ -23,14 +23,12 @@ from pipelines.execution.windows import finding_label, window_label
 from pipelines.lakehouse.engines.choice import LOCAL
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.on_call.alerts import STANDING, alarms_of, standing
-from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, undelivered
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
 
 SHOWN_FINDINGS = 12
-READ_FINDINGS = 200
-"""Of which those of the newest month stand."""
 SHOWN_ESTIMATES = 8
 
 
@@ -52,8 +50,9 @@ def run(
         for one in shown:
             console.line(f"{one.name} in {env}: {one.description}", style="bold")
             place = _place(engine, root)
-            console.line(f"what to look at: {_cause(lakehouse, one, f'--env {env} {place}')}")
-            for error in errors_of(_last_runs(lakehouse, one)):
+            cause = _cause(lakehouse, one, f"--env {env} {place}")
+            console.line(f"what to look at: {cause}")
+            for error in errors_of(_last_runs(lakehouse, one), said=cause):
                 console.line(f"  {error}")
             if not _last_runs(lakehouse, one) and not lakehouse.models.versions(one.model):
                 continue  # nothing more is known of it
@@ -83,7 +82,9 @@ def _cause(lakehouse: "Lakehouse", use_case: UseCase, at: str) -> str:
 
 
 def _standing_findings(lakehouse: "Lakehouse", use_case: UseCase) -> Sequence[Mapping[str, Any]]:
-    return newest_window(_newest(lakehouse, use_case, "findings", "window_end", READ_FINDINGS))
+    from pipelines.on_call.local_findings import standing_findings
+
+    return standing_findings(lakehouse, use_case)
 
 
 def _place(engine: str | None, root: Path | None) -> str:

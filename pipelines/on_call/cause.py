@@ -1,10 +1,12 @@
 """Is it the data, the model or the platform? One answer per use case, from what status shows anyway. Pure."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml.monitoring.findings import WHILE_IT_LASTS
 from ml.spec.errors import ROOMS
 from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import area_of
@@ -32,14 +34,22 @@ class Cause:
     sentence: str
 
 
-def newest_window(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def newest_window(
+    findings: Sequence[Mapping[str, Any]], *, judged: dt.datetime | None = None
+) -> list[Mapping[str, Any]]:
     """Return the findings that still stand: those of the newest month that has any, each alert of a day included.
 
     Parameters
     ----------
     findings
-        With ``window_start``, in any order.
+        With ``kind``, ``window_start`` and ``window_end``, in any order.
+    judged
+        The end of the newest day that the daily alarm has judged: what it finds each day for as long as it lasts, and has
+        not found of that day, is over.
     """
+    findings = [
+        one for one in findings if judged is None or one["kind"] not in WHILE_IT_LASTS or one["window_end"] >= judged
+    ]
     if not findings:
         return []
     newest = max(one["window_start"] for one in findings)
@@ -68,17 +78,20 @@ def named(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{job} (task{'s' if len(tasks) > 1 else ''} {_enumerated(tasks)})" for job, tasks in by_job.items()]
 
 
-def errors_of(runs: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def errors_of(runs: Sequence[Mapping[str, Any]], *, said: str = "") -> tuple[str, ...]:
     """Return what the tasks that failed have said, each with its job and, where telemetry was on, its trace.
 
     Parameters
     ----------
     runs
         The last run of each task, with ``state``, ``error`` and ``trace_id``.
+    said
+        What has been said already: an error that it quotes is left out.
     """
     return tuple(
         with_trace(f"{run['job']}, task {run['task']}: {run['error'] or run['state']}", run["trace_id"])
         for run in failed_first(runs)
+        if not (run["error"] and run["error"] in said)
     )
 
 

@@ -87,12 +87,19 @@ def last_verdict(remote: Remote, sql: Sql, use_case: UseCase) -> Row | None:
 
 
 def newest_findings(remote: Remote, sql: Sql, use_case: UseCase) -> list[Row]:
-    """Return the newest findings with ``window_start``, ``kind``, ``since`` and ``message``."""
+    """Return the newest findings with ``window_start``, ``window_end``, ``kind``, ``since`` and ``message``."""
     table = _table(remote, use_case, "findings")
     return sql.rows_if_exists(
-        f"SELECT window_start, kind, since, message FROM {table} "  # noqa: S608 - names of ours, quoted
+        f"SELECT window_start, window_end, kind, since, message FROM {table} "  # noqa: S608 - names of ours, quoted
         f"ORDER BY window_start DESC LIMIT {READ_FINDINGS}"
     )
+
+
+def judged_until(remote: Remote, sql: Sql, use_case: UseCase) -> dt.datetime | None:
+    """Return the end of the newest day that the daily alarm has judged; None if it has judged none."""
+    rows = sql.rows_if_exists(f"SELECT max(window_end) AS judged FROM {_table(remote, use_case, 'alarm_days')}")  # noqa: S608 - names of ours, quoted
+    found: dt.datetime | None = rows[0]["judged"] if rows else None
+    return found
 
 
 def last_task_runs(remote: Remote, sql: Sql, use_case: UseCase) -> list[Row]:

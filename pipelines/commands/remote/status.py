@@ -53,7 +53,7 @@ def _show_cause(
 ) -> None:
     """Print what to look at, errors and alarms; who may not read tables is told of failed jobs alone."""
     from pipelines.remote.registry import registered
-    from pipelines.remote.status import last_task_runs, newest_findings
+    from pipelines.remote.status import judged_until, last_task_runs, newest_findings
 
     failed = [run.job for run in runs if run.state.partition(":")[0] in FAILED]
     if not (with_tables or failed):
@@ -61,7 +61,10 @@ def _show_cause(
     # A job may fail before its first task begins: only what the workspace says has failed is looked up.
     tasks = last_task_runs(remote, sql, use_case) if with_tables and failed else []
     recorded = [task for task in tasks if task["job"] in failed]
-    findings = newest_window(newest_findings(remote, sql, use_case)) if with_tables else []
+    findings = []
+    if with_tables:
+        judged = judged_until(remote, sql, use_case)
+        findings = newest_window(newest_findings(remote, sql, use_case), judged=judged)
     found = registered(remote, use_case.model) if with_tables else None
     cause = likely_cause(
         failed=failed, undelivered=undelivered(recorded), findings=findings,
@@ -69,7 +72,7 @@ def _show_cause(
         at=f"--env {remote.environment.name} --remote",
     )  # fmt: skip
     console.line(f"what to look at: {cause.sentence}")
-    for error in errors_of(recorded):
+    for error in errors_of(recorded, said=cause.sentence):
         console.line(f"  {error}")
     alarms = alarms_of(failed_jobs=failed, kinds=[str(one["kind"]) for one in findings])
     name, team = use_case.name, use_case.team

@@ -18,11 +18,10 @@ from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, undelivered
+from pipelines.on_call.local_findings import standing_findings
 from pipelines.report.house.records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
-
-NEWEST = 200
 
 
 def place_of(root: Path) -> str:
@@ -60,7 +59,7 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase, place: str) -> PlacedUseCas
     runs = last_runs(lakehouse, use_case)
     gone = killed(lakehouse, use_case, runs)
     failed = (*errors_of(runs), *(f"{row['job']}, task {row['task']}: its process is gone" for row in gone))
-    findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
+    findings = standing_findings(lakehouse, use_case)
     lost = lakehouse.models.lost_champion(use_case.model)
     champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
     verdicts = _newest(lakehouse, use_case, "verdicts", "decided_at", 1)

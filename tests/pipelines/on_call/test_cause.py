@@ -38,6 +38,7 @@ def test_what_failed_is_quoted_with_its_trace() -> None:
     run = {"job": "a.scoring", "task": "score", "state": "failed", "error": "no file.", "trace_id": "t1"}
     waited = {**run, "task": "after", "state": "upstream failed"}
     assert errors_of([run, waited]) == ("a.scoring, task score: no file. (trace t1)",)
+    assert errors_of([run], said="data: a.scoring: no file.") == ()
     assert errors_of([{**run, "state": "interrupted", "error": None, "trace_id": None}]) == (
         "a.scoring, task score: interrupted",
     )
@@ -102,6 +103,22 @@ def test_only_the_newest_month_that_has_findings_counts() -> None:
     """Older ones are history."""
     assert newest_window([finding("drift", 4), finding("skew", 6), finding("drift", 6)]) == [finding("skew", 6), finding("drift", 6)]  # fmt: skip
     assert newest_window([]) == []
+
+
+def test_what_a_later_morning_has_not_found_again_is_over() -> None:
+    """A source that was repaired stands no more; a column that changed is told once a month, and stands until that is over."""
+
+    def of(kind: str, day: int) -> dict[str, object]:
+        begin = dt.datetime(2025, 6, day, tzinfo=dt.UTC)
+        return {**finding(kind), "window_start": begin, "window_end": begin + dt.timedelta(days=1)}
+
+    found = [of("source_stopped", 2), of("sudden_change", 2), of("labels_stopped", 3), of("drift", 1)]
+    kinds = [
+        [one["kind"] for one in newest_window(found, judged=judged)]
+        for judged in (None, dt.datetime(2025, 6, 3, tzinfo=dt.UTC), dt.datetime(2025, 6, 4, tzinfo=dt.UTC))
+    ]
+    every = ["source_stopped", "sudden_change", "labels_stopped", "drift"]
+    assert kinds == [every, every, every[1:]]
 
 
 def test_a_job_whose_process_is_gone_is_the_platform_and_the_doctor_knows_more() -> None:
