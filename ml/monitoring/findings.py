@@ -48,6 +48,18 @@ OF_A_DAY = frozenset(
 """The kinds whose window is a day: what the daily alarm said stays, and no later measurement replaces it."""
 
 
+WHILE_IT_LASTS = frozenset(
+    (
+        FindingKind.SOURCE_STOPPED,
+        FindingKind.LABELS_STOPPED,
+        FindingKind.SHARED_FEATURES_STALE,
+        FindingKind.STREAM_LAGS,
+        FindingKind.FEATURES_STALE,
+    )
+)
+"""The kinds that are found again each day for as long as they last: one that a later day does not have is over."""
+
+
 OF_OTHER_TASKS = OF_A_DAY | {
     FindingKind.SKEW, FindingKind.CHALLENGER_RETURNED, FindingKind.STREAM_LAGS, FindingKind.FEATURES_STALE,
 }  # fmt: skip

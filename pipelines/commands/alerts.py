@@ -1,4 +1,4 @@
-"""List every alert that can fire: its own words, how urgent it is, whose it is, and the first command.
+"""List every alert that can fire: its own words, how urgent it is, whose it is, the first command and the run-book.
 
 Examples
 --------
@@ -34,8 +34,8 @@ def run(
         raise RequestError(f"no alert says {words!r}: `alerts` without words lists all.")
     console.table(
         "alerts",
-        ("severity", "alert", "it is", "whose", "first command"),
-        [(alert.severity, alert.name, alert.area, alert.owner, alert.command) for alert in found],
+        ("severity", "alert", "it is", "whose", "first command", "run-book"),
+        [(alert.severity, alert.name, alert.area, alert.owner, alert.command, f"docs/{alert.page}") for alert in found],
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""Show an environment: is it data, model or platform; champions, last runs, newest findings, the last verdict.
+"""Show an environment: is it data, model or platform; alarms with their run-books, champions, last runs, findings.
 
 With --remote as it is deployed.
 
@@ -9,17 +9,21 @@ Examples
   python -m pipelines status --env prod --remote
 """
 
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.command_line.console import Console
-from pipelines.commands.options import EngineName, EnvironmentName, OneUseCase, Root, named_or_all, opened
+from pipelines.commands.options import ENGINE, ROOT, EngineName, EnvironmentName, OneUseCase, Root, named_or_all, opened
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
 from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.locks import alive_in
 from pipelines.execution.windows import finding_label, window_label
+from pipelines.lakehouse.engines.choice import LOCAL
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.alerts import STANDING, alarms_of, standing
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, undelivered
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -45,39 +49,67 @@ def run(
     with opened(env, engine, root, must_exist=True) as lakehouse:
         for one in shown:
             console.line(f"{one.name} in {env}: {one.description}", style="bold")
-            console.line(f"what to look at: {_cause(lakehouse, one)}")
+            place = _place(engine, root)
+            cause = _cause(lakehouse, one, f"--env {env} {place}")
+            console.line(f"what to look at: {cause}")
+            for error in errors_of(_last_runs(lakehouse, one), said=cause):
+                console.line(f"  {error}")
             if not _last_runs(lakehouse, one) and not lakehouse.models.versions(one.model):
                 continue  # nothing more is known of it
+            _show_alarms(lakehouse, one, console, place)
             for show in (_show_model, _show_quality, _show_runs, _show_findings):
                 show(lakehouse, one, console)
     return 0
 
 
-def _cause(lakehouse: "Lakehouse", use_case: UseCase) -> str:
+def _cause(lakehouse: "Lakehouse", use_case: UseCase, at: str) -> str:
     """Return whether it is the data, the model or the platform, by the last run of each task and the newest findings."""
-    from pipelines.lakehouse.registry.model_version import DeletedVersionError
+    from pipelines.execution.run_history import killed
 
     runs = _last_runs(lakehouse, use_case)
-    try:
-        champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
-    except DeletedVersionError as error:
-        return str(error)
+    lost = lakehouse.models.lost_champion(use_case.model)
+    champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
     return likely_cause(
         failed=named(failed_first(runs)),
         undelivered=undelivered(runs),
-        gone=named(killed(runs, alive_in(lakehouse.folder))),
-        findings=newest_window(_newest(lakehouse, use_case, "findings", "window_end", SHOWN_FINDINGS)),
+        gone=named(killed(lakehouse, use_case, runs)),
+        lost=lost,
+        findings=_standing_findings(lakehouse, use_case),
         champion=champion.number if champion else None,
         ever_ran=bool(runs),
+        at=at,
     ).sentence
 
 
+def _standing_findings(lakehouse: "Lakehouse", use_case: UseCase) -> Sequence[Mapping[str, Any]]:
+    from pipelines.on_call.local_findings import standing_findings
+
+    return standing_findings(lakehouse, use_case)
+
+
+def _place(engine: str | None, root: Path | None) -> str:
+    """Return the option by which a command reaches the same environment."""
+    return f"--root {shlex.quote(str(root or ROOT))}" if (engine or ENGINE) in LOCAL else "--remote"
+
+
+def _show_alarms(lakehouse: "Lakehouse", use_case: UseCase, console: Console, place: str) -> None:
+    from pipelines.execution.run_history import killed
+
+    runs = _last_runs(lakehouse, use_case)
+    found = alarms_of(
+        failed_jobs=[row["job"] for row in (*failed_first(runs), *killed(lakehouse, use_case, runs))],
+        kinds=[one["kind"] for one in _standing_findings(lakehouse, use_case)],
+    )
+    rows = standing(
+        found, use_case=use_case.name, team=use_case.team, environment=lakehouse.environment.name, place=place
+    )
+    console.table("alarms", STANDING, rows)
+
+
 def _last_runs(lakehouse: "Lakehouse", use_case: UseCase) -> list[dict[str, Any]]:
-    """Return the last run of each task, by job and task."""
-    latest: dict[str, dict[str, Any]] = {}
-    for row in reversed(_newest(lakehouse, use_case, "runs", "started_at", 500)):
-        latest[f"{row['job']} {row['task']}"] = row
-    return [row for _, row in sorted(latest.items())]
+    from pipelines.execution.run_history import last_runs
+
+    return last_runs(lakehouse, use_case)
 
 
 def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:

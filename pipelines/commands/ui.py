@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,9 @@ from pipelines.commands.options import ROOT, Root
 from pipelines.declarations.environment import ENVIRONMENTS, environment
 from pipelines.declarations.registry import use_cases
 from pipelines.report.estate_file import read_estate
+
+if TYPE_CHECKING:
+    from pipelines.ui.front import Front
 
 ESTATE, COST = Path("build", "estate.json"), Path("build", "cost.json")
 
@@ -66,15 +69,24 @@ def run(
     estate, cost = _made(estate, ESTATE), _made(cost, COST)
     summary = read_estate(estate) if estate else None
     rows: list[Mapping[str, Any]] = json.loads(cost.read_text(encoding="utf-8")) if cost else []
-    from pipelines.report.house.page import write_house
+    with ExitStack() as stack:
+        if not write_only:
+            from pipelines.ui.front import Front
 
-    with console.working(f"reading {', '.join(here)}"):
-        file = write_house(
-            folder, use_cases(), now=dt.datetime.now(dt.UTC), estate=summary, cost=rows,
-            with_reports=not without_reports,
-        )  # fmt: skip
-    console.line(f"wrote {file}; it opens from disk as well.")
-    return 0 if write_only else _serve(folder, here, port, console)
+            front = stack.enter_context(
+                Front(folder, {}, port=port)
+            )  # a port that is taken is told before anything is read
+        from pipelines.report.house.page import write_house
+
+        with console.working(f"reading {', '.join(here)}"):
+            file = write_house(
+                folder, use_cases(), now=dt.datetime.now(dt.UTC), estate=summary, cost=rows,
+                with_reports=not without_reports,
+            )  # fmt: skip
+        console.line(f"wrote {file}; it opens from disk as well.")
+        if not write_only:
+            _serve(folder, here, front, console, stack)
+    return 0
 
 
 def _made(given: Path | None, default: Path) -> Path | None:
@@ -82,23 +94,19 @@ def _made(given: Path | None, default: Path) -> Path | None:
     return given or (default if default.is_file() else None)
 
 
-def _serve(root: Path, environments: list[str], port: int, console: Console) -> int:
+def _serve(root: Path, environments: list[str], front: "Front", console: Console, stack: ExitStack) -> None:
     from pipelines.lakehouse.engines.choice import local_stores
     from pipelines.ui import mlflow_process
-    from pipelines.ui.front import Front
 
-    with ExitStack() as stack:
-        sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-ui-")))
-        servers = [mlflow_process.start(name, local_stores(name, root), sockets) for name in environments]
+    sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlops-ui-")))
+    servers = [mlflow_process.start(name, local_stores(name, root), sockets) for name in environments]
+    for server in servers:
+        stack.callback(server.stop)
+    with console.working("starting MLflow"):
         for server in servers:
-            stack.callback(server.stop)
-        with console.working("starting MLflow"):
-            for server in servers:
-                server.wait()
-        front = Front(root, {server.prefix: server.socket for server in servers}, port=port)
-        stack.callback(front.server_close)
-        console.line(f"open {front.address}")
-        console.line("Ctrl-C ends it.")
-        sys.stdout.flush()  # whoever reads a pipe waits for the address
-        front.serve_forever()
-    return 0
+            server.wait()
+    front.behind.update({server.prefix: server.socket for server in servers})
+    console.line(f"open {front.address}")
+    console.line("Ctrl-C ends it.")
+    sys.stdout.flush()  # whoever reads a pipe waits for the address
+    front.serve_forever()

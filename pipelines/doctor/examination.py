@@ -14,6 +14,8 @@ from pipelines.doctor import diagnosis
 from pipelines.doctor.residue import Residue
 from pipelines.execution.branches import branches_in
 from pipelines.execution.locks import alive_in
+from pipelines.execution.run_history import killed
+from pipelines.execution.runner import State
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.upkeep import Leftovers
 from pipelines.lakehouse.tables.unreferenced import unreferenced
@@ -57,6 +59,9 @@ def upkeep_of(lakehouse: Lakehouse, folder: Path) -> Leftovers:
 
 def _of_use_case(lakehouse: Lakehouse, use_case: UseCase, alive: set[str]) -> Iterator[Residue]:
     runs = _rows(lakehouse, use_case.table("runs"))
+    # A run may have begun since, or ended.
+    gone = {row["run_id"] for row in killed(lakehouse, use_case, runs)}
+    alive = alive | {row["run_id"] for row in runs if row["state"] == State.RUNNING} - gone
     yield from diagnosis.dead_runs(runs, use_case.table("runs"), alive)
     ingests, refreshes = (_rows(lakehouse, use_case.table(name)) for name in ("ingests", "refreshes"))
     if not any(job.address in {row["job"] for row in runs if row["run_id"] in alive} for job in use_case.jobs):

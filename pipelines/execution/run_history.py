@@ -10,13 +10,17 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.spec.errors import sentence_of
 from pipelines.declarations.job import AnyTask, Job
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context
+from pipelines.execution.locks import alive_in
 from pipelines.execution.runner import State, TaskRun
+from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.telemetry.recording import trace_id
 
@@ -103,6 +107,37 @@ def last_values(context: Context, job: str, task: str) -> Mapping[str, str]:
     rows = done.select("started_at", "values").toArrow().to_pylist()
     newest = max(rows, key=lambda row: row["started_at"], default=None)
     return dict(json.loads(newest["values"])) if newest else {}
+
+
+def last_runs(lakehouse: Lakehouse, use_case: UseCase) -> list[dict[str, Any]]:
+    """Return the last run of each task as a row of the runs table, however long ago, by job and task.
+
+    A task that was left out of a run did not run.
+    """
+    runs = lakehouse.tables.read(use_case.table("runs")).where(F.col("state") != State.EXCLUDED.value)
+    key = ["job", "task", "started_at"]
+    newest = runs.groupBy("job", "task").agg(F.max("started_at").alias("started_at"))
+    rows = runs.join(newest, key).orderBy(*key, "attempt").toArrow().to_pylist()
+    return list({(row["job"], row["task"]): row for row in rows}.values())
+
+
+def killed(lakehouse: Lakehouse, use_case: UseCase, runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return those rows of the runs table that are recorded as running although their process is gone.
+
+    A run that has ended since the rows were read is none of them: it records its end before it lets its lock go.
+
+    Parameters
+    ----------
+    runs
+        With ``state`` and ``run_id``.
+    """
+    alive = alive_in(lakehouse.folder)
+    suspected = [row for row in runs if row["state"] == State.RUNNING and row["run_id"] not in alive]
+    if not suspected:
+        return []
+    now = lakehouse.tables.read(use_case.table("runs")).where(F.col("state") == State.RUNNING.value)
+    still = {row["run_id"] for row in now.select("run_id").toArrow().to_pylist()}
+    return [row for row in suspected if row["run_id"] in still]
 
 
 def new_run_id(now: dt.datetime) -> str:

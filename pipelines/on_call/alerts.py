@@ -38,15 +38,25 @@ class Alert:
     command: str
     page: str
 
+    def command_for(self, use_case: str, environment: str, place: str) -> str:
+        """Return the first command with the names filled in; a day stays as ``DAY``, because the alert names it.
+
+        Parameters
+        ----------
+        place
+            Where the environment is: ``--remote``, or ``--root`` with its folder.
+        """
+        filled = self.command.replace("USE_CASE", use_case).replace("ENV", environment)
+        return filled.replace("--remote", place)
+
 
 STATUS = "mlops status --env ENV --remote"
-BACKFILL = "mlops backfill USE_CASE --since DAY --until DAY --env ENV --remote"
-SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, STREAM, STALE, REPAIR, RELEASES = (
+SOURCE, CHANGE, LABELS, DRIFT, ROLL_BACK, SKEW, CANARY, STREAM, STALE, UNSCORED, FAILED = (
     "run-books.md#a-source-that-stopped", "run-books.md#a-sudden-change", "run-books.md#a-label-outage",
     "run-books.md#a-storm-of-drift", "run-books.md#roll-back-a-model",
     "run-books.md#inputs-that-differ-between-scoring-and-training", "run-books.md#a-returned-canary", "run-books.md#a-stream-that-lags",
     "run-books.md#stale-features",
-    "operations.md#repair-a-run-that-failed", "releases.md",
+    "run-books.md#no-predictions-are-made", "run-books.md#a-job-that-failed",
 )  # fmt: skip
 SHARED = "run-books.md#shared-features-that-are-not-fresh"
 TEAM, ML, PLATFORM = "team", "ML engineer", "platform engineer"
@@ -72,9 +82,9 @@ FINDINGS = (
     _of_data(FindingKind.SOURCE_VOLUME, "days before had", Severity.TODAY, STATUS, SOURCE),
     _of_data(FindingKind.SHARED_FEATURES_STALE, "are not fresh:", Severity.TODAY, STATUS, SHARED),
     _of_data(FindingKind.LABELS_STOPPED, "no outcome becomes known any more", Severity.TODAY, STATUS, LABELS),
-    _of_data(FindingKind.LABELS_MISSING, "are past their due date", Severity.THIS_WEEK, BACKFILL, LABELS),
+    _of_data(FindingKind.LABELS_MISSING, "are past their due date", Severity.THIS_WEEK, STATUS, LABELS),
     _of_data(FindingKind.LABELS_LATE, "became known later than declared", Severity.THIS_WEEK, STATUS, LABELS),
-    _of_data(FindingKind.MISSING_RATE, "is missing in", Severity.TODAY, BACKFILL, DRIFT),
+    _of_data(FindingKind.MISSING_RATE, "is missing in", Severity.TODAY, STATUS, CHANGE),
     _of_the_model(FindingKind.METRIC_FELL, "chance and tolerance explain no worse than", Severity.TODAY, STATUS, ROLL_BACK),
     _of_the_model(FindingKind.DRIFT, "drifted:", Severity.THIS_WEEK, STATUS, DRIFT),
     _of_the_model(
@@ -87,11 +97,11 @@ FINDINGS = (
     ),
     _of_the_platform(
         FindingKind.NO_PREDICTIONS, "no predictions were made in the window", Severity.NOW, ML,
-        "mlops run USE_CASE.scoring --env ENV --remote", REPAIR,
+        "mlops run USE_CASE.scoring --env ENV --remote", UNSCORED,
     ),
     _of_the_platform(
         FindingKind.REQUESTS_WITHOUT_PREDICTION, "have no prediction and lie before scoring's look-back", Severity.TODAY, ML,
-        "mlops run USE_CASE.scoring --env ENV --remote --param since=DAY", REPAIR,
+        "mlops run USE_CASE.scoring --env ENV --remote --param since=DAY", UNSCORED,
     ),
 )  # fmt: skip
 """The kinds of findings of the jobs `monitoring`, `rollout` and `stream`, and of the endpoint."""
@@ -100,32 +110,32 @@ DEPLOYED = (
     _of_the_model(
         "findings", "monitoring found something within the last day", Severity.TODAY, STATUS, "on-call.md#findings"
     ),
-    _of_the_platform("silence", "nothing was scored within the last day", Severity.NOW, ML, STATUS, REPAIR),
+    _of_the_platform("silence", "nothing was scored within the last day", Severity.NOW, ML, STATUS, UNSCORED),
 )
 """The alerts on the SQL warehouse, whose mails go to ``jobs.notify`` of the environment's settings."""
 
 NOTIFICATIONS = (
-    _of_the_platform("a job failed", "Run failed", Severity.TODAY, ML, STATUS, REPAIR),
-    _of_the_platform("scoring failed", "USE_CASE.scoring", Severity.NOW, ML, STATUS, REPAIR),
+    _of_the_platform("a job failed", "Run failed", Severity.TODAY, ML, STATUS, FAILED),
+    _of_the_platform("scoring failed", "USE_CASE.scoring", Severity.NOW, ML, STATUS, UNSCORED),
     _of_the_platform("a stream failed", "USE_CASE.stream", Severity.NOW, ML, STATUS, STREAM),
     _of_the_platform(
         "a job takes too long", "Run duration warning", Severity.THIS_WEEK, ML, STATUS, "operations.md#look-at-an-environment"
     ),
     _of_the_platform(
-        "a budget is exceeded", "Budget alert", Severity.THIS_WEEK, PLATFORM, "mlops infra cost ENV", "cost.md"
+        "a budget is exceeded", "Budget alert", Severity.THIS_WEEK, PLATFORM, "mlops infra cost ENV", "cost.md#see-what-was-spent"
     ),
 )  # fmt: skip
 """What Databricks mails by itself: failed and long runs to ``jobs.notify``, budgets to ``budget.notify``."""
 
 NIGHTLY = (
-    _of_the_platform("drift", "Drift of", Severity.TODAY, PLATFORM, "mlops infra drift ENV", RELEASES),
-    _of_the_platform("status", "Status of", Severity.TODAY, ML, STATUS, "on-call.md"),
+    _of_the_platform("drift", "Drift of", Severity.TODAY, PLATFORM, "mlops infra drift ENV", "releases.md#find-what-differs-every-night"),
+    _of_the_platform("status", "Status of", Severity.TODAY, ML, STATUS, "operations.md#when-a-command-refuses"),
     _of_the_platform(
-        "branches", "Branches in dev", Severity.THIS_WEEK, PLATFORM, "mlops infra branch", "branches.md"
+        "branches", "Branches in dev", Severity.THIS_WEEK, PLATFORM, "mlops infra branch", "branches.md#in-the-dev-workspace"
     ),
-    _of_the_platform("waivers", "Waivers", Severity.THIS_WEEK, PLATFORM, "mlops infra waivers --within 14d", "platform.md"),
+    _of_the_platform("waivers", "Waivers", Severity.THIS_WEEK, PLATFORM, "mlops infra waivers --within 14d", "platform.md#who-judges-a-change"),
     _of_the_platform(
-        "audit", "Dependencies", Severity.THIS_WEEK, PLATFORM, "make audit", "releases.md"
+        "audit", "Dependencies", Severity.THIS_WEEK, PLATFORM, "make audit", "delivery.md#the-pipeline-nightly"
     ),
 )  # fmt: skip
 """The stages of the nightly pipeline, whose failure Azure DevOps mails to who follows it."""
@@ -167,16 +177,40 @@ def area_of(kind: str) -> CauseArea:
     return next(alert.area for alert in FINDINGS if alert.name == kind)
 
 
-def as_markdown() -> str:
-    """Return the page's table: by urgency, each alert in its own words."""
-    head = "| severity | what it says | alert | it is | whose | first command | then |\n|---|---|---|---|---|---|---|"
-    order = list(Severity)
-    rows = [
-        f"| {alert.severity} | … {alert.words} … | {alert.name} | {alert.area} | {alert.owner} | "
-        f"`{alert.command}` | [{_title(alert.page)}]({alert.page}) |"
-        for alert in sorted(ALERTS, key=lambda alert: order.index(alert.severity))
+def standing(
+    alarms: Iterable[Alert], *, use_case: str, team: str, environment: str, place: str
+) -> list[tuple[str, str, str, str, str | None]]:
+    """Return alarms as lines of status: severity, alarm, whose, the run-book, and the first command unless it is status itself."""
+    return [
+        (
+            alert.severity,
+            alert.name,
+            f"team {team}" if alert.owner == TEAM else alert.owner,
+            f"docs/{alert.page}",
+            None if alert.command == STATUS else alert.command_for(use_case, environment, place),
+        )
+        for alert in alarms
     ]
-    return "\n".join([head, *rows])
+
+
+STANDING = ("severity", "alarm", "whose", "run-book", "first command")
+"""The columns of `standing`."""
+
+
+def as_markdown() -> str:
+    """Return the page's tables: one for each severity, each alert in its own words."""
+    return "\n\n".join(_of_severity(severity) for severity in Severity)
+
+
+def _of_severity(severity: Severity) -> str:
+    head = "| it says | alert | it is | whose | run-book | first command, if not `status` |\n|---|---|---|---|---|---|"
+    rows = [
+        f"| {alert.words} | {alert.name} | {alert.area} | {alert.owner} | [{_title(alert.page)}]({alert.page}) | "
+        + ("|" if alert.command == STATUS else f"`{alert.command}` |")
+        for alert in ALERTS
+        if alert.severity is severity
+    ]
+    return "\n".join([f"### {severity.capitalize()}", "", head, *rows])
 
 
 def _title(page: str) -> str:

@@ -1,20 +1,22 @@
 """Is it the data, the model or the platform? One answer per use case, from what status shows anyway. Pure."""
 
+import datetime as dt
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml.monitoring.findings import WHILE_IT_LASTS
 from ml.spec.errors import ROOMS
 from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import area_of
+from pipelines.telemetry.identity import with_trace
 
 READS_FEEDS = "ingest"
 """The task that fails where a delivery cannot be taken."""
 UNFORESEEN = re.compile(rf"({'|'.join(ROOMS)})[\w.]*, line \d+: ")
 """How the sentence of an error begins that nobody foresaw: with a place in our code (`ml.spec.errors.sentence_of`)."""
 UPSTREAM_FAILED = "upstream failed"
-RUNNING = "running"
 FAILED = ("failed", "timed out", UPSTREAM_FAILED, "interrupted", "internal error")
 
 
@@ -32,14 +34,22 @@ class Cause:
     sentence: str
 
 
-def newest_window(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def newest_window(
+    findings: Sequence[Mapping[str, Any]], *, judged: dt.datetime | None = None
+) -> list[Mapping[str, Any]]:
     """Return the findings that still stand: those of the newest month that has any, each alert of a day included.
 
     Parameters
     ----------
     findings
-        With ``window_start``, in any order.
+        With ``kind``, ``window_start`` and ``window_end``, in any order.
+    judged
+        The end of the newest day that the daily alarm has judged: what it finds each day for as long as it lasts, and has
+        not found of that day, is over.
     """
+    findings = [
+        one for one in findings if judged is None or one["kind"] not in WHILE_IT_LASTS or one["window_end"] >= judged
+    ]
     if not findings:
         return []
     newest = max(one["window_start"] for one in findings)
@@ -68,6 +78,23 @@ def named(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{job} (task{'s' if len(tasks) > 1 else ''} {_enumerated(tasks)})" for job, tasks in by_job.items()]
 
 
+def errors_of(runs: Sequence[Mapping[str, Any]], *, said: str = "") -> tuple[str, ...]:
+    """Return what the tasks that failed have said, each with its job and, where telemetry was on, its trace.
+
+    Parameters
+    ----------
+    runs
+        The last run of each task, with ``state``, ``error`` and ``trace_id``.
+    said
+        What has been said already: an error that it quotes is left out.
+    """
+    return tuple(
+        with_trace(f"{run['job']}, task {run['task']}: {run['error'] or run['state']}", run["trace_id"])
+        for run in failed_first(runs)
+        if not (run["error"] and run["error"] in said)
+    )
+
+
 def undelivered(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what runs that could not take a delivery said, each with its job: the feed's mistake, not the platform's.
 
@@ -83,19 +110,6 @@ def undelivered(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def killed(runs: Sequence[Mapping[str, Any]], alive: Collection[str]) -> list[Mapping[str, Any]]:
-    """Return the runs of tasks that are recorded as running although their process is gone.
-
-    Parameters
-    ----------
-    runs
-        The last run of each task, with ``state`` and ``run_id``.
-    alive
-        The runs that hold the lock of their job.
-    """
-    return [run for run in runs if run["state"] == RUNNING and run["run_id"] not in alive]
-
-
 def likely_cause(
     *,
     failed: Sequence[str],
@@ -104,6 +118,8 @@ def likely_cause(
     ever_ran: bool,
     undelivered: Sequence[str] = (),
     gone: Sequence[str] = (),
+    lost: str = "",
+    at: str = "",
 ) -> Cause:
     """Return where the cause of what is wrong lies most likely.
 
@@ -117,7 +133,11 @@ def likely_cause(
     undelivered
         Of these, what those said that could not take a delivery: `undelivered`.
     gone
-        Addresses of jobs whose process was killed: `killed`.
+        Addresses of jobs whose process was killed.
+    lost
+        What is said of a champion whose alias or version was deleted: every job that asks for it fails, whatever failed first.
+    at
+        The options by which a command reaches the environment.
     findings
         Newest findings, with ``kind`` and ``message``.
     champion
@@ -126,7 +146,11 @@ def likely_cause(
         Whether any job has run.
     """
     if not ever_ran:
-        return Cause(area=CauseArea.PLATFORM, sentence="platform: no job has run yet; run mlops first-run")
+        return Cause(
+            area=CauseArea.PLATFORM, sentence=f"platform: no job has run yet; run mlops first-run {at}".rstrip()
+        )
+    if lost:
+        return Cause(area=CauseArea.MODEL, sentence=f"model: {lost}")
     if undelivered:
         jobs = {one.partition(":")[0] for one in undelivered}
         others = [one for one in failed if one.partition(" (")[0] not in jobs]
@@ -135,7 +159,7 @@ def likely_cause(
     if gone:
         return Cause(
             area=CauseArea.PLATFORM,
-            sentence=f"platform: the process of {_enumerated(gone)} is gone; mlops doctor shows what it left behind",
+            sentence=f"platform: the process of {_enumerated(gone)} is gone; what it left behind shows mlops doctor {at}".rstrip(),
         )
     if failed:
         return Cause(

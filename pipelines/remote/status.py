@@ -15,7 +15,7 @@ from pipelines.remote.progress import message_of, phase_of
 from pipelines.remote.registry import registered
 from pipelines.remote.statements import Row, Sql, quoted
 
-SHOWN_FINDINGS = 12
+READ_FINDINGS = 200
 SHOWN_EVALUATIONS = 20
 
 
@@ -87,20 +87,28 @@ def last_verdict(remote: Remote, sql: Sql, use_case: UseCase) -> Row | None:
 
 
 def newest_findings(remote: Remote, sql: Sql, use_case: UseCase) -> list[Row]:
-    """Return the newest findings with ``window_start``, ``kind``, ``since`` and ``message``."""
+    """Return the newest findings with ``window_start``, ``window_end``, ``kind``, ``since`` and ``message``."""
     table = _table(remote, use_case, "findings")
     return sql.rows_if_exists(
-        f"SELECT window_start, kind, since, message FROM {table} "  # noqa: S608 - names of ours, quoted
-        f"ORDER BY window_start DESC LIMIT {SHOWN_FINDINGS}"
+        f"SELECT window_start, window_end, kind, since, message FROM {table} "  # noqa: S608 - names of ours, quoted
+        f"ORDER BY window_start DESC LIMIT {READ_FINDINGS}"
     )
 
 
-def last_run_of(remote: Remote, sql: Sql, use_case: UseCase, task: str) -> list[Row]:
-    """Return the last run of a task with ``job``, ``task``, ``state`` and ``error``, as the run has recorded it; or none."""
+def judged_until(remote: Remote, sql: Sql, use_case: UseCase) -> dt.datetime | None:
+    """Return the end of the newest day that the daily alarm has judged; None if it has judged none."""
+    rows = sql.rows_if_exists(f"SELECT max(window_end) AS judged FROM {_table(remote, use_case, 'alarm_days')}")  # noqa: S608 - names of ours, quoted
+    found: dt.datetime | None = rows[0]["judged"] if rows else None
+    return found
+
+
+def last_task_runs(remote: Remote, sql: Sql, use_case: UseCase) -> list[Row]:
+    """Return the last run of each task with ``job``, ``task``, ``state``, ``error`` and ``trace_id``, as runs have recorded it."""
     table = _table(remote, use_case, "runs")
     return sql.rows_if_exists(
-        f"SELECT job, task, state, error FROM {table} WHERE task = '{task}' "  # noqa: S608 - names of ours, quoted
-        "ORDER BY started_at DESC LIMIT 1"
+        "SELECT r.job, r.task, r.state, r.error, r.trace_id "  # noqa: S608 - names of ours, quoted
+        f"FROM {table} AS r JOIN (SELECT job, task, max(started_at) AS newest FROM {table} GROUP BY job, task) AS last "
+        "ON r.job = last.job AND r.task = last.task AND r.started_at = last.newest ORDER BY r.job, r.task"
     )
 
 

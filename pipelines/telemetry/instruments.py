@@ -77,7 +77,7 @@ TASK_ERRORS = Instrument(
         MetricAlert(
             name="task_fails_again", words="a task fails again and again", aggregation=Aggregation.SUM, above=2,
             minutes=60, every_minutes=15, split_by=(JOB, TASK), area=CauseArea.PLATFORM, severity=Severity.TODAY,
-            owner=ML_ENGINEER, command=STATUS_COMMAND, page="operations.md#repair-a-run-that-failed",
+            owner=ML_ENGINEER, command=STATUS_COMMAND, page="run-books.md#a-job-that-failed",
         ),
     ),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ml.spec.errors import NotPossibleError
 from pipelines.report.mlflow_links import as_served
 
 LOOPBACK = "127.0.0.1"
@@ -44,13 +45,22 @@ class Front(ThreadingHTTPServer):
     root
         Its HTML files, and those of its folder ``pages``, are served; nothing else is.
     behind
-        Beginning of a path to the Unix socket of the server that answers it.
+        Beginning of a path to the Unix socket of the server that answers it; may be added to.
+
+    Raises
+    ------
+    NotPossibleError
+        If the port is taken, or is none.
     """
 
     daemon_threads = True
 
     def __init__(self, root: Path, behind: Mapping[str, Path], *, port: int = 0) -> None:
-        super().__init__((LOOPBACK, port), _Handler)
+        try:
+            super().__init__((LOOPBACK, port), _Handler)
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise NotPossibleError(f"{LOOPBACK}:{port} cannot be listened on ({why}): give another --port.") from error
         self.root, self.behind, self.token = root, dict(behind), secrets.token_urlsafe(32)
 
     @property

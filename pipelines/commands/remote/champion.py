@@ -48,7 +48,7 @@ def run_deployed(remote: "Remote", use_case: UseCase, job: str, given: Mapping[s
     console.line(ended.sentence, style="green" if ended.succeeded else "red")
     found = Moved(before=before, now=_champion(remote, use_case), run=ended)
     if found.moved:
-        was = f"instead of {before}" if before else "as the first"
+        was = f"instead of {before}" if before else "where none was"
         console.line(f"version {found.now} is champion of {use_case.name} in {remote.environment.name}, {was}")
     else:
         stays = f"version {before} stays champion" if before else "there is still no champion"

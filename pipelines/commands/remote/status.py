@@ -7,12 +7,15 @@ from pipelines.command_line.console import Console
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.cause import FAILED, READS_FEEDS, likely_cause, newest_window, undelivered
+from pipelines.on_call.alerts import STANDING, alarms_of, standing
+from pipelines.on_call.cause import FAILED, errors_of, likely_cause, newest_window, undelivered
 
 if TYPE_CHECKING:
     from pipelines.remote.connection import Remote
     from pipelines.remote.statements import Sql
     from pipelines.remote.status import LastRun
+
+SHOWN_FINDINGS = 12
 
 
 def show_remote_status(remote: "Remote", console: Console, shown: Sequence[UseCase]) -> int:
@@ -33,33 +36,48 @@ def show_remote_status(remote: "Remote", console: Console, shown: Sequence[UseCa
         name = remote.environment.name
         console.line(f"{use_case.name} in {name} ({remote.host}): {use_case.description}", style="bold")
         runs = _show_runs(remote, use_case, console)
+        refusals = []
         for show in (_show_model, _show_findings):
             try:
                 show(remote, sql, use_case, console)
             except RefusedError as refused:
                 console.error(str(refused))
-                code = refused.exit_code
-        if not code:
-            console.line(f"what to look at: {_cause(remote, sql, use_case, runs)}")
+                refusals.append(refused)
+        code = code or max((one.exit_code for one in refusals), default=0)
+        _show_cause(remote, sql, use_case, runs, console, with_tables=not refusals)
     return code
 
 
-def _cause(remote: "Remote", sql: "Sql", use_case: UseCase, runs: "Sequence[LastRun]") -> str:
+def _show_cause(
+    remote: "Remote", sql: "Sql", use_case: UseCase, runs: "Sequence[LastRun]", console: Console, *, with_tables: bool
+) -> None:
+    """Print what to look at, errors and alarms; who may not read tables is told of failed jobs alone."""
     from pipelines.remote.registry import registered
-    from pipelines.remote.status import last_run_of, newest_findings
+    from pipelines.remote.status import judged_until, last_task_runs, newest_findings
 
-    found = registered(remote, use_case.model)
     failed = [run.job for run in runs if run.state.partition(":")[0] in FAILED]
-    return likely_cause(
-        failed=failed,
-        # A job may fail before its first task begins: only what the workspace says has failed is looked up.
-        undelivered=undelivered(last_run_of(remote, sql, use_case, READS_FEEDS))
-        if use_case.job("features").address in failed
-        else (),
-        findings=newest_window(newest_findings(remote, sql, use_case)),
-        champion=found.aliases.get(CHAMPION) if found else None,
-        ever_ran=any(run.started_at for run in runs),
-    ).sentence
+    if not (with_tables or failed):
+        return
+    # A job may fail before its first task begins: only what the workspace says has failed is looked up.
+    tasks = last_task_runs(remote, sql, use_case) if with_tables and failed else []
+    recorded = [task for task in tasks if task["job"] in failed]
+    findings = []
+    if with_tables:
+        judged = judged_until(remote, sql, use_case)
+        findings = newest_window(newest_findings(remote, sql, use_case), judged=judged)
+    found = registered(remote, use_case.model) if with_tables else None
+    cause = likely_cause(
+        failed=failed, undelivered=undelivered(recorded), findings=findings,
+        champion=found.aliases.get(CHAMPION) if found else None, ever_ran=any(run.started_at for run in runs),
+        at=f"--env {remote.environment.name} --remote",
+    )  # fmt: skip
+    console.line(f"what to look at: {cause.sentence}")
+    for error in errors_of(recorded, said=cause.sentence):
+        console.line(f"  {error}")
+    alarms = alarms_of(failed_jobs=failed, kinds=[str(one["kind"]) for one in findings])
+    name, team = use_case.name, use_case.team
+    rows = standing(alarms, use_case=name, team=team, environment=remote.environment.name, place="--remote")
+    console.table("alarms", STANDING, rows)
 
 
 def _show_runs(remote: "Remote", use_case: UseCase, console: Console) -> "Sequence[LastRun]":
@@ -103,6 +121,6 @@ def _show_findings(remote: "Remote", sql: "Sql", use_case: UseCase, console: Con
                 f"{row['since']:%Y-%m-%d}",
                 row["message"],
             )
-            for row in newest_findings(remote, sql, use_case)
+            for row in newest_findings(remote, sql, use_case)[:SHOWN_FINDINGS]
         ],
     )

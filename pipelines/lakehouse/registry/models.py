@@ -26,6 +26,7 @@ from pipelines.declarations.environment import Environment
 from pipelines.lakehouse.engines.choice import ModelStores
 from pipelines.lakehouse.engines.quiet import quiet_mlflow
 from pipelines.lakehouse.guard import Guard
+from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.registry.fresh_process import Probe, ServedProbe, require_loadable, require_servable
 from pipelines.lakehouse.registry.guarded_client import guarded
 from pipelines.lakehouse.registry.local_stores import no_default_folder, prepare
@@ -267,8 +268,8 @@ class Models:
         if (deleted := self._aliased(model).get(alias)) is not None:
             raise DeletedVersionError(
                 f"model {self.name(model)} has {alias!r} at version {deleted}, which was deleted.",
-                remedy=f"Set {alias!r} to a version that is there, restore the registry from a backup, or delete the alias by "
-                "hand: the next candidate then has to beat only a constant.",
+                remedy=f"{self._given_back(model, alias)}, restore the registry from a backup, or delete the alias by hand: the "
+                "next candidate then has to beat only a constant.",
             )
         return None
 
@@ -282,12 +283,33 @@ class Models:
         """
         found = self.find_alias(model, alias)
         if found is None:
+            if alias == CHAMPION and (lost := self.lost_champion(model)):
+                raise NoModelVersionError(lost)
             raise NoModelVersionError(
                 f"model {self.name(model)} has no {alias!r}: no version of it has passed the gate of "
                 f"{self._environment.name!r}. Run the training job of {model.use_case!r} there, or its delivery job where "
                 "the model is not trained."
             )
         return found
+
+    def lost_champion(self, model: Model) -> str:
+        """Return what is said of a champion whose alias or version somebody has deleted, with the remedy; empty for none."""
+        try:
+            found = self.find_alias(model, CHAMPION)
+        except DeletedVersionError as error:
+            return str(error)
+        if found is not None or not any(one.tags.get("verdict") == "promote" for one in self.versions(model)):
+            return ""
+        return (
+            f"model {self.name(model)} has no {CHAMPION!r} any more: a version of it passed the gate of "
+            f"{self._environment.name!r}, and somebody has deleted the alias. {self._given_back(model, CHAMPION)}."
+        )
+
+    def _given_back(self, model: Model, alias: str) -> str:
+        if alias != CHAMPION:
+            return f"Set {alias!r} to a version that is there"
+        command = f"mlops rollback {model.use_case} --env {self._environment.name} --reason TEXT"
+        return f"Give it back to the champion that the verdicts name, by `{command}`"
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias to a version: one call, so there is no moment without the alias."""

@@ -10,7 +10,7 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
 from pipelines.report.house.lineage_picture import lineage_picture, lineage_rows
-from pipelines.report.house.reading import read_house, read_newest
+from pipelines.report.house.reading import place_of, read_house, read_newest
 from pipelines.report.house.records import House, PlacedUseCase
 from pipelines.report.house.shared_tables import shared_lines
 from pipelines.report.page import page_templates
@@ -51,6 +51,7 @@ def write_house(
         pictures={one.name: lineage_picture(one, name=f"lineage-{one.name}") for one in shown},
         ways={one.name: lineage_rows(one) for one in shown},
         shared=shared_lines(catalogue(use_cases), newest),
+        place=place_of(root),
     )  # fmt: skip
     file = root / FILE
     file.write_text(render_house(house), encoding="utf-8")

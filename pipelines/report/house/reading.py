@@ -2,8 +2,8 @@
 
 import datetime as dt
 import json
+import shlex
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,20 @@ from pipelines.dataframes.newest_row import newest_row
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.locks import alive_in
+from pipelines.execution.run_history import killed, last_runs
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.registry.model_version import DeletedVersionError
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, undelivered
+from pipelines.on_call.local_findings import standing_findings
 from pipelines.report.house.records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
-from pipelines.telemetry.identity import with_trace
 
-NEWEST = 200
+
+def place_of(root: Path) -> str:
+    """Return the option by which commands reach the environments under a folder."""
+    return f"--root {shlex.quote(str(root))}"
 
 
 def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase, ...]:
@@ -34,7 +36,11 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase,
         if not exists(name, root, "embedded"):
             continue
         with open_lakehouse(name, root=root) as lakehouse:
-            found += [_placed(lakehouse, one) for one in use_cases if lakehouse.tables.exists(one.table("runs"))]
+            found += [
+                _placed(lakehouse, one, place_of(root))
+                for one in use_cases
+                if lakehouse.tables.exists(one.table("runs"))
+            ]
     return tuple(found)
 
 
@@ -49,15 +55,13 @@ def read_newest(root: Path, use_cases: Sequence[UseCase]) -> dict[str, dict[str,
     return found
 
 
-def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
-    runs = _last_runs(lakehouse, use_case)
-    failed = tuple(
-        with_trace(f"{row['job']}, task {row['task']}: {row['error']}", row["trace_id"]) for row in failed_first(runs)
-    )
-    findings = newest_window(_newest(lakehouse, use_case, "findings", "window_end", NEWEST))
-    champion = None
-    with suppress(DeletedVersionError):  # every task of the use case says so
-        champion = lakehouse.models.find_alias(use_case.model, CHAMPION)
+def _placed(lakehouse: Lakehouse, use_case: UseCase, place: str) -> PlacedUseCase:
+    runs = last_runs(lakehouse, use_case)
+    gone = killed(lakehouse, use_case, runs)
+    failed = (*errors_of(runs), *(f"{row['job']}, task {row['task']}: its process is gone" for row in gone))
+    findings = standing_findings(lakehouse, use_case)
+    lost = lakehouse.models.lost_champion(use_case.model)
+    champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
     verdicts = _newest(lakehouse, use_case, "verdicts", "decided_at", 1)
     number = champion.number if champion else None
     count, until = _predictions(lakehouse, use_case)
@@ -70,7 +74,8 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         description=use_case.description,
         cause=likely_cause(
             failed=named(failed_first(runs)), undelivered=undelivered(runs),
-            gone=named(killed(runs, alive_in(lakehouse.folder))), findings=findings, champion=number, ever_ran=bool(runs),
+            gone=named(gone), findings=findings, champion=number, ever_ran=bool(runs),
+            lost=lost, at=f"--env {lakehouse.environment.name} {place}",
         ),
         champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
@@ -78,16 +83,10 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase) -> PlacedUseCase:
         seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
         links=mlflow_links(lakehouse, use_case),
         alarms=alarms_of(
-            failed_jobs=[str(row["job"]) for row in failed_first(runs)], kinds=[str(one["kind"]) for one in findings]
+            failed_jobs=[str(row["job"]) for row in (*failed_first(runs), *gone)],
+            kinds=[str(one["kind"]) for one in findings],
         ),
     )  # fmt: skip
-
-
-def _last_runs(lakehouse: Lakehouse, use_case: UseCase) -> list[dict[str, Any]]:
-    latest: dict[str, dict[str, Any]] = {}
-    for row in reversed(_newest(lakehouse, use_case, "runs", "started_at", NEWEST)):
-        latest[f"{row['job']} {row['task']}"] = row
-    return list(latest.values())
 
 
 def _newest(lakehouse: Lakehouse, use_case: UseCase, table: str, by: str, limit: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.declarations.urgency import Severity
-from pipelines.on_call.alerts import Alert
+from pipelines.on_call.alerts import Alert, standing
 from pipelines.on_call.cause import Cause
 from pipelines.report.house.shared_tables import SharedLine
 from pipelines.report.mlflow_links import MlflowLinks
@@ -36,7 +36,7 @@ class PlacedUseCase:
     cause
         Where to look first.
     failed
-        The tasks whose last run failed, with their errors.
+        The tasks whose last run failed, with their errors, and those whose process is gone.
     findings
         Those of the newest month that has any.
     versions
@@ -96,6 +96,8 @@ class House:
         The feature tables that use cases share.
     cost
         Rows of the monthly cost, as `infra cost` writes them; empty if they were not given.
+    place
+        The option by which commands reach these environments.
     """
 
     environments: tuple[str, ...]
@@ -106,6 +108,7 @@ class House:
     estate: EstateSummary | None = None
     shared: tuple[SharedLine, ...] = ()
     cost: tuple[Mapping[str, Any], ...] = ()
+    place: str = "--root lakehouse"
 
     @property
     def urgent(self) -> tuple[PlacedUseCase, ...]:
@@ -119,6 +122,12 @@ class House:
         """The environments by their most urgent use case; those where nothing has run come last."""
         most = {name: min((one.urgency for one in self.cards(name)), default=SOUND + 1) for name in self.environments}
         return tuple(sorted(self.environments, key=lambda name: most[name]))
+
+    def alarms(self, placed: PlacedUseCase) -> list[tuple[str, str, str, str, str | None]]:
+        """Return the alarms of a use case as `pipelines.on_call.alerts.standing` makes them."""
+        return standing(
+            placed.alarms, use_case=placed.use_case, team=placed.team, environment=placed.environment, place=self.place
+        )
 
     def cards(self, environment: str) -> tuple[PlacedUseCase, ...]:
         """Return the use cases of an environment, by urgency."""

@@ -2,12 +2,13 @@
 
 The task of the job ``rollback`` calls it. The verdicts, which include
 earlier rollbacks, say which version that was; if they do not, nothing is moved. Monitoring finds whether a champion
-has become worse, and a person decides.
+has become worse, and a person decides. Where somebody has deleted the alias or its version, the one that had it last,
+or the one before it, gets it back.
 """
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskError, TaskResult
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.model_version import DeletedVersionError, ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.versions.promotion import ROLLBACK
 
@@ -35,13 +36,15 @@ class Rollback:
 
     Attributes
     ----------
+    champion
+        None if the alias is gone, or names a version that was deleted.
     previous
         None if the verdicts name no version to go back to.
     sentence
         How it was found, or why it was not.
     """
 
-    champion: int
+    champion: int | None
     previous: int | None
     sentence: str
 
@@ -59,8 +62,9 @@ def take_back(context: Context, *, reason: str) -> TaskResult:
             "the parameter reason is empty: say why, for those who read the verdicts. Nothing was moved."
         )
     done = roll_back(context.lakehouse, context.use_case, reason=reason.strip(), now=context.now)
-    context.say(f"version {done.previous} is champion instead of {done.champion}: {done.sentence}")
-    return TaskResult(rows=1, values={"champion": str(done.previous), "instead_of": str(done.champion)})
+    instead_of = str(done.champion or "none")
+    context.say(f"version {done.previous} is champion instead of {instead_of}: {done.sentence}")
+    return TaskResult(rows=1, values={"champion": str(done.previous), "instead_of": instead_of})
 
 
 def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.datetime) -> Rollback:
@@ -71,18 +75,21 @@ def roll_back(lakehouse: Lakehouse, use_case: UseCase, *, reason: str, now: dt.d
     Raises
     ------
     RollbackError
-        If there is no champion or no previous one, the previous one cannot be loaded, or another process has moved
+        If there was no champion or no previous one, the previous one cannot be loaded, or another process has moved
         the alias meanwhile.
     """
-    models, model, table = lakehouse.models, use_case.model, use_case.table("verdicts")
+    table = use_case.table("verdicts")
     champion, previous, decision, verdicts = _to_take_back(lakehouse, use_case)
-    begun = unfinished(champion.number, verdicts) or now
+    begun = (unfinished(champion.number, verdicts) if champion else None) or now
     lakehouse.tables.merge(table, records(table, [_record(decision, reason, begun)]))
-    models.set_tags(champion, {ROLLED_BACK: f"{begun.isoformat()} to version {previous.number}: {reason}"})
-    current = models.find_alias(model, CHAMPION)
-    if current is None or current.number != champion.number:
-        raise RollbackError(f"version {champion.number} is no longer the champion: look at its verdicts and ask again.")
-    models.set_alias(previous, CHAMPION)
+    if champion:
+        tag = f"{begun.isoformat()} to version {previous.number}: {reason}"
+        lakehouse.models.set_tags(champion, {ROLLED_BACK: tag})
+    current = _champion(lakehouse, use_case)
+    if (current and current.number) != decision.champion:
+        was = f"version {decision.champion} is no longer the champion" if champion else "there is a champion again"
+        raise RollbackError(f"{was}: look at the verdicts and ask again.")
+    lakehouse.models.set_alias(previous, CHAMPION)
     return decision
 
 
@@ -92,26 +99,33 @@ def require_previous(lakehouse: Lakehouse, use_case: UseCase) -> None:
     Raises
     ------
     RollbackError
-        If there is no champion or no previous one, or the previous one cannot be loaded.
+        If there was no champion or no previous one, or the previous one cannot be loaded.
     """
     _to_take_back(lakehouse, use_case)
 
 
 def _to_take_back(
     lakehouse: Lakehouse, use_case: UseCase
-) -> tuple[ModelVersion, ModelVersion, Rollback, list[dict[str, Any]]]:
+) -> tuple[ModelVersion | None, ModelVersion, Rollback, list[dict[str, Any]]]:
     """Return the champion, the version to go back to, the decision for it, and the verdicts that it was read from."""
-    models, model = lakehouse.models, use_case.model
-    champion = models.find_alias(model, CHAMPION)
-    if champion is None:
-        raise RollbackError(
-            f"{models.name(model)} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
-        )
+    champion = _champion(lakehouse, use_case)
     verdicts = lakehouse.tables.read(use_case.table("verdicts")).toArrow().to_pylist()
-    decision = decide(champion.number, verdicts)
+    if champion:
+        decision = decide(champion.number, verdicts)
+    else:
+        there = [version.number for version in lakehouse.models.versions(use_case.model)]
+        decision = decide_without_champion(lakehouse.models.name(use_case.model), verdicts, there)
     if decision.previous is None:
         raise RollbackError(decision.sentence)
     return champion, _usable(lakehouse, use_case, decision.previous), decision, verdicts
+
+
+def _champion(lakehouse: Lakehouse, use_case: UseCase) -> ModelVersion | None:
+    """Return the version with the alias; None if nobody has it, or if its version was deleted."""
+    try:
+        return lakehouse.models.find_alias(use_case.model, CHAMPION)
+    except DeletedVersionError:
+        return None
 
 
 def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
@@ -127,22 +141,54 @@ def decide(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> Rollback:
     verdicts
         Rows of the verdicts table, in any order.
     """
+    previous, why = _before(champion, verdicts)
+    sentence = why if previous else f"there is nothing to go back to: {why}. Version {champion} stays champion."
+    return Rollback(champion=champion, previous=previous, sentence=sentence)
+
+
+def decide_without_champion(model: str, verdicts: Sequence[Mapping[str, Any]], there: Collection[int]) -> Rollback:
+    """Return which version had the alias last, where nobody has it now or its version was deleted; pure.
+
+    Parameters
+    ----------
+    verdicts
+        Rows of the verdicts table, in any order.
+    there
+        The numbers of the registered versions: one that was deleted is passed over for the one before it.
+    """
+    moved = [row for row in verdicts if row["outcome"] in (Outcome.PROMOTE, ROLLBACK) and row["promoted"] is not None]
+    if not moved:
+        nobody = f"{model} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
+        return Rollback(champion=None, previous=None, sentence=nobody)
+    last = max(moved, key=lambda row: row["decided_at"])["promoted"]
+    if last in there:
+        return Rollback(
+            champion=None, previous=last, sentence=f"version {last} was champion last, and its alias is gone"
+        )
+    previous, why = _before(last, verdicts)
+    why = (
+        f"{why}, and version {last} was deleted" if previous else f"version {last} was deleted, and {why}. Train again."
+    )
+    return Rollback(champion=None, previous=previous, sentence=why)
+
+
+def _before(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> tuple[int | None, str]:
+    """Return which version had the alias before another one, and how that is known, or why it is not."""
     taken_back = {row["champion"]: row["decided_at"] for row in _ordered(verdicts, ROLLBACK)}
     promotions = {row["promoted"]: row for row in _ordered(verdicts, Outcome.PROMOTE)}
     seen, version = {champion}, champion
     while version in promotions:
         previous = promotions[version]["champion"]
         if previous is None:
-            return _nothing(champion, f"version {version} was the first champion")
+            return None, f"version {version} was the first champion"
         if previous in seen:
-            return _nothing(champion, f"before version {version} was version {previous}, which has been passed over")
+            return None, f"before version {version} was version {previous}, which has been passed over"
         since = promotions[previous]["decided_at"] if previous in promotions else None
         if previous not in taken_back or (since is not None and since > taken_back[previous]):
-            sentence = f"version {previous} was champion when version {version} was promoted"
-            return Rollback(champion=champion, previous=previous, sentence=sentence)
+            return int(previous), f"version {previous} was champion when version {version} was promoted"
         seen.add(previous)
         version = previous
-    return _nothing(champion, f"no verdict shows which version was champion before version {version}")
+    return None, f"no verdict shows which version was champion before version {version}"
 
 
 def unfinished(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> dt.datetime | None:
@@ -162,11 +208,6 @@ def _ordered(verdicts: Sequence[Mapping[str, Any]], outcome: str) -> list[Mappin
     return sorted((row for row in verdicts if row["outcome"] == outcome), key=lambda row: row["decided_at"])
 
 
-def _nothing(champion: int, why: str) -> Rollback:
-    sentence = f"there is nothing to go back to: {why}. Version {champion} stays champion."
-    return Rollback(champion=champion, previous=None, sentence=sentence)
-
-
 def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersion:
     """Return a version that is there and can be loaded."""
     try:
@@ -184,7 +225,8 @@ def _record(decision: Rollback, reason: str, now: dt.datetime) -> dict[str, Any]
     stored = Reason(
         rule=ROLLBACK, candidate=decision.previous, passed=True, value=None, threshold=None, sentence=decision.sentence
     )
-    back = f"roll back from version {decision.champion} to version {decision.previous}"
+    begin = f"roll back from version {decision.champion}" if decision.champion else "give the alias that was gone back"
+    back = f"{begin} to version {decision.previous}"
     return {
         "evaluation_id": f"{ROLLBACK} {now.isoformat()}", "decided_at": now, "policy": ROLLBACK, "outcome": ROLLBACK,
         "champion": decision.champion, "promoted": decision.previous, "challenger": None,

@@ -200,7 +200,9 @@ def test_a_list_without_rows_is_a_sentence(capsys: pytest.CaptureFixture[str], t
     assert "(none)" not in "".join(out for _, out, _ in said.values())
     code, out, _ = call(capsys, "status", "next_visit", "--root", str(tmp_path))
     assert code == 0
-    assert out.splitlines()[1:] == ["what to look at: platform: no job has run yet; run mlops first-run"]
+    assert out.splitlines()[1:] == [
+        f"what to look at: platform: no job has run yet; run mlops first-run --env dev --root {tmp_path}"
+    ]
     code, _, err = call(capsys, "status", "next_vist", "--root", str(tmp_path))
     assert code == 2
     assert "did you mean 'next_visit'?" in err

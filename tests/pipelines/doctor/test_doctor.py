@@ -107,7 +107,10 @@ def test_the_command_names_a_killed_run_and_its_batch_and_repairs_both(
     assert "1 ingested batch not taken in, the first reports/" in said
     assert main(["status", "--root", str(root)]) == 0
     status = capsys.readouterr().out
-    assert "what to look at: platform: the process of air_time.features (task ingest) is gone; mlops doctor" in status
+    assert (
+        "what to look at: platform: the process of air_time.features (task ingest) is gone; what it left behind shows mlops doctor"
+        in status
+    )
     assert sorted(path for path in root.rglob("*.json")) == before
     assert main([*words, "--repair"]) == 0
     said = capsys.readouterr().out

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from pipelines.declarations.job import After, ConditionTask, Job, Operator, RunJobTask, Task
-from pipelines.execution import jobs, runner
+from pipelines.execution import jobs, run_history, runner
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.jobs import run_and_record
 from pipelines.execution.locks import LockHeldError, hold
-from pipelines.execution.runner import first_task
+from pipelines.execution.run_history import killed, last_runs, row_of
+from pipelines.execution.runner import State, TaskRun, first_task
 from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.lakehouse.tables.arrow import records
 from pipelines.use_cases.air_time.declaration import USE_CASE as AIR_TIME
 
 RUNS = AIR_TIME.table("runs")
@@ -45,6 +47,11 @@ def task(key: str, *after: Task | After, retries: int = 0) -> Task:
 FIRST = task("first", retries=1)
 SECOND = task("second", FIRST)
 NIGHTLY = Job(use_case="air_time", name="nightly", description="", tasks=(FIRST, SECOND))
+
+BUSY = TaskRun(
+    run_id="s", job="air_time.stream", task="stream", attempt=1, state=State.SUCCEEDED,
+    started_at=dt.datetime(2100, 1, 1, tzinfo=dt.UTC), seconds=0.0,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +95,47 @@ def test_a_repeated_run_counts_its_attempts_on(embedded_lakehouse: Lakehouse) ->
         ("first", 1, "failed"), ("first", 2, "succeeded"), ("first", 3, "succeeded"),
         ("second", 1, "succeeded"), ("second", 2, "succeeded"), ("second", 3, "succeeded"), ("first", 0, "excluded"),
     }  # fmt: skip
+
+
+def test_the_last_run_of_each_task_is_found_however_many_runs_of_others_came_after(
+    embedded_lakehouse: Lakehouse,
+) -> None:
+    """A job that runs every five minutes hides no training that failed last week, and a task that was left out none that failed."""
+    weekly = replace(NIGHTLY, name="weekly", tasks=(task("only"),))
+    ERRORS.append(OSError("full"))
+    run_and_record(embedded_lakehouse, weekly, {})
+    for _ in range(2):
+        run_and_record(embedded_lakehouse, NIGHTLY, {})
+    run_and_record(embedded_lakehouse, NIGHTLY, {}, run_id="r9", skip=["second"])
+    many = [row_of(replace(BUSY, run_id=f"s{number}"), as_of=BUSY.started_at, cause="") for number in range(600)]
+    embedded_lakehouse.tables.merge(RUNS, records(RUNS, many))
+    found = {
+        (row["job"], row["task"]): (row["run_id"], row["state"]) for row in last_runs(embedded_lakehouse, AIR_TIME)
+    }
+    assert found["air_time.weekly", "only"][1] == "failed"
+    assert found["air_time.nightly", "first"] == ("r9", "succeeded")
+    assert found["air_time.nightly", "second"][1] == "succeeded"
+    assert len(found) == 4
+
+
+def test_a_run_that_ends_while_somebody_looks_is_not_taken_for_killed(
+    embedded_lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row was read as running, and its lock is gone when that is looked at; a killed one is never more than running."""
+    begun = [replace(BUSY, run_id=name, state=State.RUNNING) for name in ("killed", "ends", "goes on")]
+
+    def write(runs: list[TaskRun]) -> None:
+        rows = [row_of(one, as_of=BUSY.started_at, cause="") for one in runs]
+        embedded_lakehouse.tables.merge(RUNS, records(RUNS, rows))
+
+    def held(_folder: Path | None) -> set[str]:
+        write([replace(begun[1], state=State.SUCCEEDED)])
+        return {"goes on"}
+
+    write(begun)
+    monkeypatch.setattr(run_history, "alive_in", held)
+    rows = embedded_lakehouse.tables.read(RUNS).toArrow().to_pylist()
+    assert [row["run_id"] for row in killed(embedded_lakehouse, AIR_TIME, rows)] == ["killed"]
 
 
 def test_an_interrupt_is_recorded_and_raised(embedded_lakehouse: Lakehouse) -> None:

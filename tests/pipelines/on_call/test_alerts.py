@@ -18,11 +18,14 @@ from pipelines.on_call.alerts import (
     NIGHTLY,
     NOTIFICATIONS,
     Alert,
+    alarms_of,
     area_of,
     as_markdown,
+    standing,
 )
 from tests.azuredevops.pipeline_commands import check
 from tests.pipelines.remote.deployed import deployed_jobs
+from tests.test_docs import headings
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "on-call.md"
@@ -81,7 +84,27 @@ def test_the_first_command_of_every_alert_exists(command: str) -> None:
     check(words)
 
 
-def test_the_page_shows_the_table() -> None:
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert.name} {alert.words}")
+def test_the_run_book_of_every_alert_is_a_section_of_a_page(alert: Alert) -> None:
+    """Status, the page of the house and mails name it; a page alone would leave the reader to search."""
+    page, _, section = alert.page.partition("#")
+    assert section in headings(ROOT / "docs" / page)
+
+
+def test_alarms_are_shown_with_owner_run_book_and_a_command_that_can_be_pasted() -> None:
+    """Status itself is not repeated as the command; the day is the alert's."""
+    alarms = alarms_of(failed_jobs=["a.features"], kinds=["no_predictions", "source_stopped"])
+    assert standing(alarms, use_case="a", team="t", environment="prod", place="--root demo") == [
+        ("now", "source_stopped", "team t", "docs/run-books.md#a-source-that-stopped", None),
+        (
+            "now", "no_predictions", "ML engineer", "docs/run-books.md#no-predictions-are-made",
+            "mlops run a.scoring --env prod --root demo",
+        ),
+        ("today", "a job failed", "ML engineer", "docs/run-books.md#a-job-that-failed", None),
+    ]  # fmt: skip
+
+
+def test_the_page_shows_the_tables() -> None:
     """The output of `python -m pipelines alerts --markdown`; REWRITE_GOLDEN=1 writes it again."""
     page = PAGE.read_text(encoding="utf-8")
     before, table, after = re.split(

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from pipelines.declarations.urgency import CauseArea
-from pipelines.on_call.cause import failed_first, killed, likely_cause, named, newest_window, undelivered
+from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, newest_window, undelivered
 
 
 def finding(kind: str, month: int = 6) -> dict[str, object]:
@@ -31,6 +31,17 @@ def test_a_task_that_waited_for_a_failed_one_is_not_what_to_look_at() -> None:
     assert named(failed_first(runs)) == ["a.training (tasks assemble and card)"]
     assert named(failed_first(runs[1:2])) == ["a.training (task fit)"]
     assert failed_first(runs[3:]) == []
+
+
+def test_what_failed_is_quoted_with_its_trace() -> None:
+    """A task whose process said nothing is named with its state."""
+    run = {"job": "a.scoring", "task": "score", "state": "failed", "error": "no file.", "trace_id": "t1"}
+    waited = {**run, "task": "after", "state": "upstream failed"}
+    assert errors_of([run, waited]) == ("a.scoring, task score: no file. (trace t1)",)
+    assert errors_of([run], said="data: a.scoring: no file.") == ()
+    assert errors_of([{**run, "state": "interrupted", "error": None, "trace_id": None}]) == (
+        "a.scoring, task score: interrupted",
+    )
 
 
 def test_a_delivery_that_was_not_taken_is_the_data_and_not_the_platform() -> None:
@@ -82,24 +93,46 @@ def test_nothing_is_wrong_only_where_jobs_ran_and_there_is_a_champion() -> None:
     assert likely_cause(failed=[], findings=[], champion=None, ever_ran=False).area is CauseArea.PLATFORM
 
 
+def test_a_champion_whose_version_was_deleted_is_looked_at_before_the_jobs_that_fail_by_it() -> None:
+    """Its sentence says what to do; what the jobs say follows from it."""
+    cause = likely_cause(failed=["a.scoring"], findings=[], champion=None, ever_ran=True, lost="champion was deleted.")
+    assert (cause.area, cause.sentence) == (CauseArea.MODEL, "model: champion was deleted.")
+
+
 def test_only_the_newest_month_that_has_findings_counts() -> None:
     """Older ones are history."""
     assert newest_window([finding("drift", 4), finding("skew", 6), finding("drift", 6)]) == [finding("skew", 6), finding("drift", 6)]  # fmt: skip
     assert newest_window([]) == []
 
 
-def test_a_job_whose_process_is_gone_is_the_platform_and_the_doctor_knows_more() -> None:
-    """One that still runs is nothing to look at."""
-    runs = [
-        {"job": "a.monitoring", "task": task, "state": state, "run_id": run_id}
-        for task, state, run_id in (
-            ("measure", "running", "r1"),
-            ("decide", "succeeded", "r1"),
-            ("drift", "running", "r2"),
-        )
+def test_what_a_later_morning_has_not_found_again_is_over() -> None:
+    """A source that was repaired stands no more; a column that changed is told once a month, and stands until that is over."""
+
+    def of(kind: str, day: int) -> dict[str, object]:
+        begin = dt.datetime(2025, 6, day, tzinfo=dt.UTC)
+        return {**finding(kind), "window_start": begin, "window_end": begin + dt.timedelta(days=1)}
+
+    found = [of("source_stopped", 2), of("sudden_change", 2), of("labels_stopped", 3), of("drift", 1)]
+    kinds = [
+        [one["kind"] for one in newest_window(found, judged=judged)]
+        for judged in (None, dt.datetime(2025, 6, 3, tzinfo=dt.UTC), dt.datetime(2025, 6, 4, tzinfo=dt.UTC))
     ]
-    gone = named(killed(runs, {"r2"}))
-    assert gone == ["a.monitoring (task measure)"]
-    cause = likely_cause(failed=[], gone=gone, findings=[finding("drift")], champion=1, ever_ran=True)
+    every = ["source_stopped", "sudden_change", "labels_stopped", "drift"]
+    assert kinds == [every, every, every[1:]]
+
+
+def test_a_job_whose_process_is_gone_is_the_platform_and_the_doctor_knows_more() -> None:
+    """It comes before findings, which it may have left behind."""
+    cause = likely_cause(
+        failed=[],
+        gone=["a.monitoring (task measure)"],
+        findings=[finding("drift")],
+        champion=1,
+        ever_ran=True,
+        at="--env prod --root demo",
+    )
     assert cause.area is CauseArea.PLATFORM
-    assert cause.sentence.startswith("platform: the process of a.monitoring (task measure) is gone; mlops doctor")
+    assert cause.sentence.startswith(
+        "platform: the process of a.monitoring (task measure) is gone; what it left behind shows"
+    )
+    assert cause.sentence.endswith("mlops doctor --env prod --root demo")

@@ -207,13 +207,12 @@ def test_no_page_shows_a_metric_under_its_raw_name(tmp_path: Path) -> None:
         assert not re.search(r"\b(better|worse) by [-+\u2212]", text), name
 
 
-def test_alarms_of_a_use_case_name_who_acts_and_the_first_command() -> None:
+def test_alarms_of_a_use_case_name_who_acts_and_the_run_book() -> None:
     """The failed scoring job is urgent; drift is not, and is not named where nothing drifted."""
     text = render_house(house())
     wrong = text.partition('id="prod"')[2].partition("</section>")[0]
-    assert re.search(
-        r"now</span> scoring failed: ML engineer, <code>mlops status --env prod --root FOLDER</code>", wrong
-    )
+    named = "scoring failed: ML engineer; run-book <code>docs/run-books.md#no-predictions-are-made</code>"
+    assert re.search(rf"now</span> {named}", wrong)
     assert "scoring failed" not in text.partition('id="dev"')[2].partition("</section>")[0]
 
 

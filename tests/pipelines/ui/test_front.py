@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.__main__ import main
 from pipelines.ui.front import Front
 
 
@@ -83,6 +84,19 @@ def cookie(front: Front) -> str:
 def test_it_listens_on_loopback_alone(front: Front) -> None:
     """No other machine reaches it."""
     assert front.server_address[0] == "127.0.0.1"
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_written(
+    front: Front, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence has the remedy; reading a large house first would take minutes."""
+    (tmp_path / "dev").mkdir()
+    for port, why in ((front.server_address[1], "Address already in use"), (70000, "port must be 0-65535")):
+        assert main(["ui", "--root", str(tmp_path), "--port", str(port)]) == 2
+        said = capsys.readouterr().err
+        assert why in said
+        assert said.endswith("give another --port.\n")
+    assert not (tmp_path / "house.html").exists()
 
 
 @pytest.mark.parametrize("path", ["/", "/pages/prod-x.html", "/mlflow/prod/", "/?token=wrong"])

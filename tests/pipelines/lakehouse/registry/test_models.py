@@ -168,12 +168,26 @@ def test_a_champion_that_somebody_deleted_is_not_a_model_without_a_champion(mode
         with pytest.raises(DeletedVersionError, match="has 'champion' at version 1, which was deleted") as told:
             ask(MODEL, "champion")
         assert "delete the alias by hand" in (told.value.remedy or "")
+        assert f"`mlops rollback {MODEL.use_case} --env dev --reason TEXT`" in models.lost_champion(MODEL)
     assert models.find_alias(MODEL, "challenger") is None
     models.set_alias(second, "champion")
     assert models.by_alias(MODEL, "champion").number == 2
     models._client.delete_model_version(models.name(MODEL), "2")
     models.delete_alias(MODEL, "champion")
     assert models.find_alias(MODEL, "champion") is None
+
+
+def test_an_alias_that_somebody_deleted_is_not_a_model_that_never_had_a_champion(models: Models) -> None:
+    """Only a version that the gate has promoted tells the one from the other."""
+    version = register(models)
+    with pytest.raises(NoModelVersionError, match="no version of it has passed the gate"):
+        models.by_alias(MODEL, "champion")
+    assert models.lost_champion(MODEL) == ""
+    models.set_tags(version, {"verdict": "promote"})
+    with pytest.raises(NoModelVersionError, match=r"has no 'champion' any more.*`mlops rollback"):
+        models.by_alias(MODEL, "champion")
+    models.set_alias(version, "champion")
+    assert models.lost_champion(MODEL) == ""
 
 
 def test_a_challenger_that_somebody_deleted_has_no_rollout(models: Models) -> None:

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
 from pipelines.__main__ import main
+from pipelines.declarations.asset import Model
 from pipelines.execution.locks import hold
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.lakehouse.registry.model_version import ModelVersion
+from pipelines.lakehouse.registry.model_version import DeletedVersionError, ModelVersion
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.versions.promotion import ROLLBACK
-from pipelines.tasks.versions.rollback import RollbackError, decide, roll_back, unfinished
+from pipelines.tasks.versions.rollback import RollbackError, decide, decide_without_champion, roll_back, unfinished
 from tests.pipelines.tasks.mutants import FLIGHT_DELAY, training_flights
 
 MODEL = FLIGHT_DELAY.model
@@ -256,6 +257,65 @@ def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions: Reg
     with pytest.raises(RollbackError, match="version 99 was champion before and cannot be loaded"):
         roll_back(lakehouse, FLIGHT_DELAY, reason="late", now=FIRST)
     assert champion_of(lakehouse) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "there", "previous", "said"),
+    [
+        (THREE_PROMOTIONS, {1, 2, 3, 4}, 4, "version 4 was champion last, and its alias is gone"),
+        ([*THREE_PROMOTIONS, verdict(4, ROLLBACK, 4, 2)], {1, 2, 3, 4}, 2, "version 2 was champion last"),
+        (
+            THREE_PROMOTIONS,
+            {1, 2, 3},
+            2,
+            "version 2 was champion when version 4 was promoted, and version 4 was deleted",
+        ),
+        (THREE_PROMOTIONS[:1], {2}, None, "version 1 was deleted, and version 1 was the first champion. Train again."),
+        ([verdict(0, "refuse", None, None)], {1}, None, "m has no champion, so there is nothing to take back"),
+    ],
+    ids=["the last one promoted", "after a rollback", "one that was deleted", "the only one was deleted", "never"],
+)
+def test_where_the_alias_is_gone_the_verdicts_name_who_had_it_last(
+    rows: list[Verdict], there: set[int], previous: int | None, said: str
+) -> None:
+    """For any order of the rows; nobody is called champion who is not."""
+    for ordered in (rows, rows[::-1]):
+        found = decide_without_champion("m", ordered, there)
+        assert (found.champion, found.previous) == (None, previous)
+        assert found.sentence.startswith(said)
+
+
+def test_an_alias_that_somebody_has_deleted_comes_back(capsys: pytest.CaptureFixture[str], champions: Registry) -> None:
+    """Version 3 had it last; a rollback after that goes to version 2 as if nothing had been."""
+    lakehouse, root = champions
+    lakehouse.models.delete_alias(MODEL, CHAMPION)
+    code, out, _ = call(capsys, root, "--reason", "the alias was deleted in MLflow")
+    assert (code, champion_of(lakehouse)) == (0, 3)
+    assert "version 3 is champion of flight_delay in dev instead of none" in out
+    newest = rollbacks(lakehouse)[-1]
+    assert (newest["champion"], newest["promoted"]) == (None, 3)
+    assert newest["sentence"] == "give the alias that was gone back to version 3: the alias was deleted in MLflow"
+    assert call(capsys, root, "--reason", "it is late")[0] == 0
+    assert champion_of(lakehouse) == 2
+
+
+def test_an_alias_whose_version_was_deleted_goes_to_the_champion_before(
+    champions: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry keeps the alias of a deleted version, and every other job fails by it."""
+    lakehouse, _ = champions
+    lost = [DeletedVersionError("version 3 was deleted")] * 2
+    find, every = lakehouse.models.find_alias, lakehouse.models.versions
+
+    def find_alias(model: Model, alias: str) -> ModelVersion | None:
+        if lost:
+            raise lost.pop()
+        return find(model, alias)
+
+    monkeypatch.setattr(lakehouse.models, "find_alias", find_alias)
+    monkeypatch.setattr(lakehouse.models, "versions", lambda model: every(model)[:2])
+    assert roll_back(lakehouse, FLIGHT_DELAY, reason="deleted", now=FIRST + dt.timedelta(days=9)).previous == 2
+    assert champion_of(lakehouse) == 2
 
 
 @pytest.mark.parametrize("broken", ["load", "set_tags", "set_alias", "version"])

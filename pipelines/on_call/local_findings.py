@@ -1,0 +1,22 @@
+"""Reads the findings of an environment that still stand, for status and for the page of the house."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
+
+from pipelines.declarations.use_case import UseCase
+from pipelines.lakehouse.lakehouse import Lakehouse
+from pipelines.on_call.cause import newest_window
+
+READ = 200
+"""More findings than a month has."""
+
+
+def standing_findings(lakehouse: Lakehouse, use_case: UseCase) -> Sequence[Mapping[str, Any]]:
+    """Return the findings of the newest month that has any, without those that later mornings did not find again."""
+    table = lakehouse.tables.read(use_case.table("findings"))
+    newest = table.orderBy(table["window_end"].desc()).limit(READ).toArrow().to_pylist()
+    days = lakehouse.tables.read(use_case.table("alarm_days"))
+    judged = days.agg(F.max("window_end").alias("judged")).toArrow().to_pylist()[0]["judged"]
+    return newest_window(newest, judged=judged)
