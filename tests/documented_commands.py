@@ -19,11 +19,12 @@ CLOUD = "tests/infra/rehearsal/test_documented_deployment.py"
 RUN_IN_CLOUD: Mapping[str, str] = {
     "platform.md": r"infra (ready|bootstrap) ",
     "first-day.md": r"infra ready ",
-    "releases.md": r"infra (plan prod|kept|apply prod|rollback prod|drift prod)|infra review --plan |^terraform (?!.* force-unlock )",
+    "releases.md": r"infra (plan prod|kept|apply prod|rollback prod|drift prod)|infra review --plan |^terraform "
+    r"|^npx cdktf destroy |^export TERRAFORM_BINARY_NAME=",
     "delivery.md": r"infra kept ",
     "branches.md": r"--remote$|infra branch new_gate (?!.*--offline)",
     "on-call.md": r"mlops (schedules|status) ",
-    "operations.md": r"pipelines (status|smoke) --env \w+ --remote",
+    "operations.md": r"pipelines (status|smoke) --env \w+ --remote|^export DATABRICKS_HOST=",
     "run-books.md": r"(pipelines|mlops) status --env prod --remote$",
 }
 """Page to the commands that `CLOUD` runs in emulated environments, each as the identity that the page names."""
@@ -33,18 +34,26 @@ RUN_ON_LOOPBACK: Mapping[str, str] = {
     "run-books.md": r"pipelines (run|rollback|promote|backfill) .*--remote",
 }
 """Page to the commands that `LOOPBACK` runs against a workspace on the loopback address, which has deployed jobs and no data."""
+TRIAL = "tests/infra/rehearsal/test_documented_trial.py"
+BY_CDKTF = r"^npx cdktf |^export |first-run"
+"""The commands that `TRIAL` runs in the emulated subscription of a trial, with the real cdktf command line where it is installed."""
+SERVED = "tests/pipelines/serving/test_served_flights.py"
 DEVOPS = "tests/infra/devops/test_set_up.py"
 RUN_ELSEWHERE: Sequence[tuple[str, str, str]] = (
     ("CONTRIBUTING.md", r"infra version|^git ", "tests/infra/build/test_versioning.py"),
+    ("first-day.md", BY_CDKTF, TRIAL),
     ("forks.md", r"^git ", "tests/infra/releases/test_forks.py"),
-    (
-        "platform.md",
-        r"infra rehearse --(extent short|scenario interrupted)$",
-        "tests/infra/rehearsal/test_rehearsal.py",
-    ),
-    ("platform.md", r"infra cloud ", "tests/infra/emulated_cloud/test_command.py"),
+    ("models.md", r"pipelines explain ", "tests/pipelines/scaffold/test_new_use_case.py"),
+    ("platform.md", BY_CDKTF, TRIAL),
+    ("platform.md", r"infra cloud |^make cloud$", "tests/infra/emulated_cloud/test_command.py"),
     ("platform.md", r"infra devops ", DEVOPS),
+    ("platform.md", r"infra rehearse --(extent|scenario interrupted$)", "tests/infra/rehearsal/test_rehearsal.py"),
+    ("platform.md", r"infra rehearse --scenario branches$", "tests/infra/rehearsal/test_branches.py"),
     ("releases.md", r"infra devops ", DEVOPS),
+    ("run-books.md", r"^curl ", SERVED),
+    ("serving.md", r"^curl |pipelines serve ", SERVED),
+    ("shared-features.md", r"parcels\.depots", "tests/pipelines/declarations/test_shared_features.py"),
+    ("telemetry.md", r"^export (MLOPS_TELEMETRY=otlp|OTEL_)", "tests/pipelines/telemetry/test_receivers.py"),
 )
 """Page, its commands, and the test that runs them with the words of the page, which it takes from `lines_of`."""
 PREPARED: Mapping[str, Sequence[str]] = {
@@ -84,21 +93,17 @@ GOES_ON: Mapping[str, str] = {
 }
 """Page to the commands that read what an earlier command, or what the page says is there, has made: they are run too."""
 NOT_RUN: Mapping[str, str] = {
-    r"infra rehearse ": "rehearses for minutes, as the shorter rehearsals do that are run",
     r"first-run .*--remote|integration .*--remote|--engine databricks": "runs every job of a deployed environment, or needs Databricks itself",
     r"pipelines integration --env staging": "takes minutes of every job; tests of the command and of its steps do that",
-    r"explain|parcels\.depots": "is about a use case that the page lets its reader make",
-    r"pipelines serve\b": "serves until it is ended, on a port that may be taken",
 }
 """Pattern of a command of ours to why no test runs it; the first that fits is given."""
 OTHERS: Mapping[str, str] = {
     r"^az ": "signs a person in, or changes a company's tenant and network",
     r"^databricks ": "puts a secret into a workspace",
-    r"^(npm|npx|uv) ": "installs packages, or needs those that it has installed",
-    r"^curl ": "asks an endpoint that serves",
-    r"LOCK_ID": "releases a lock that a lost machine has left",
-    r"^export ": "sets a variable for commands that are not run here",
-    r"pytest ": "is a part of the suite",
+    r"^(npm|uv) |make setup": "installs packages",
+    r"^make audit": "asks an index about every package",
+    r"^make (demo|rehearse)": "takes many minutes; tests run its parts",
+    r"^make (test|check)|pytest ": "is the suite, or a part of it",
 }
 """The same of other programs."""
 
@@ -126,8 +131,6 @@ def lines_of(test: str) -> list[tuple[str, str]]:
 
 def why_not_run(page: Path, line: str) -> str:
     """Return why no test runs a command; empty if one does."""
-    if line.startswith("make "):
-        return "is the whole suite or a set-up"
     if run_by(page, line) or re.search(GOES_ON.get(page.name, "(?!)"), line):
         return ""
     reasons = NOT_RUN if line.startswith(OURS) else OTHERS

@@ -36,9 +36,11 @@ def found_company(source: Path, folder: Path, places: Sequence[str]) -> Path:
 
 
 def lend_packages(source: Path, tree: Path) -> None:
-    """Let a clone use the packages of another one, which Git does not see there."""
-    (tree / ".venv").symlink_to((source / ".venv").resolve())
+    """Let a clone use the packages of another one, which Git does not see there: those of Python, and of npm where they are installed."""
     (tree / ".git" / "info" / "exclude").write_text(".venv\nnode_modules\n", encoding="utf-8")
+    (tree / ".venv").symlink_to((source / ".venv").resolve())
+    if (source / "node_modules").exists():
+        (tree / "node_modules").symlink_to((source / "node_modules").resolve())
 
 
 def _add_holder(file: Path) -> None:

@@ -19,6 +19,9 @@ from infra.emulated_cloud.world import Site
 from tests.documented_commands import lines_of
 from tests.infra.emulated_cloud.attempts import perform
 
+LINES = [line for _, line in lines_of("tests/infra/emulated_cloud/test_command.py")]
+BY_MAKE = next(line for line in LINES if line.startswith("make "))
+
 
 @contextmanager
 def started(
@@ -72,7 +75,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
 @pytest.mark.proof
 def test_the_documented_command_serves_a_cloud_without_a_workspace(tmp_path: Path) -> None:
     """With the words of the page: nobody is anybody in a workspace yet."""
-    ((_, line),) = lines_of("tests/infra/emulated_cloud/test_command.py")
+    (line,) = (line for line in LINES if line != BY_MAKE)
     with started(tmp_path, line):
         tokens = json.loads((tmp_path / "tokens.json").read_text(encoding="utf-8"))
         client = WorkspaceClient(
@@ -80,6 +83,22 @@ def test_the_documented_command_serves_a_cloud_without_a_workspace(tmp_path: Pat
         )
         with pytest.raises(DatabricksError):
             client.current_user.me()
+
+
+@pytest.mark.proof
+def test_make_serves_the_cloud_and_leaves_no_token_behind(tmp_path: Path) -> None:
+    """In a clone whose packages are installed, as they are here, until Ctrl-C."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    (clone / ".venv").symlink_to((ROOT / ".venv").resolve())
+    words = [*BY_MAKE.split(), "--old-file", ".venv/.run"]  # nothing is installed
+    with subprocess.Popen(words, cwd=clone, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert any("HTTPS_PROXY" in line for line in process.stdout)
+        assert (clone / "build" / "cloud" / "tokens.json").exists()
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+    assert not (clone / "build" / "cloud" / "tokens.json").exists()
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])

@@ -8,6 +8,7 @@ from infra.__main__ import main
 from infra.emulated_cloud.world import World
 from infra.rehearsal.branches import FIRST
 from infra.rehearsal.snapshots import difference, snapshot
+from tests.documented_commands import lines_of
 
 
 @pytest.fixture
@@ -71,8 +72,10 @@ def test_a_removed_branch_leaves_an_empty_state_and_its_records(world: World) ->
 @pytest.mark.proof
 @pytest.mark.terraform
 def test_two_branches_come_run_and_go_beside_the_originals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By the pipelines, in a company whose dev is deployed."""
-    code = main(["rehearse", "--scenario", "branches", "--folder", str(tmp_path / "rehearsal")])
+    """By the pipelines, in a company whose dev is deployed; with the words of the page."""
+    ((_, line),) = lines_of("tests/infra/rehearsal/test_branches.py")
+    words = line.removeprefix(".venv/bin/python -m infra ").split()
+    code = main([*words, "--folder", str(tmp_path / "rehearsal")])
     said = capsys.readouterr()
     assert code == 0, said.out + said.err
     assert said.out.count("all its own; nothing else changed") == 2

@@ -3,16 +3,20 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.build.release import ROOT, current_release
 from infra.config.checks import load_settings
 from infra.config.stack_names import ACCOUNT
+from infra.emulated_cloud.areas.azure.blobs import BLOBS
 from infra.emulated_cloud.areas.azure.databricks_workspaces import host_of
 from infra.emulated_cloud.prepared import PERSON
+from infra.emulated_cloud.world import World
 from infra.rehearsal.branches import allow_branches
 from infra.rehearsal.by_hand import PART, PLATFORM, WORKSPACE, ByHand
 from infra.rehearsal.company import change, commit, found_company
@@ -24,11 +28,20 @@ from infra.stacks.estate import stacks
 from infra.terraform_cli.synthesized import read_stacks
 from pipelines.declarations.registry import use_cases
 from tests.documented_commands import CLOUD, FILLED, lines_of
+from tests.infra.rehearsal.by_cdktf import LACKING, run_after
 
 pytestmark = [pytest.mark.proof, pytest.mark.terraform, pytest.mark.xdist_group("rehearsal")]
 ENVIRONMENTS = ("dev", "staging", "prod")
+RETIRES = re.compile(r"^npx cdktf destroy staging-|^export TERRAFORM_BINARY_NAME=")
+"""The commands that take an environment down; they are run when everything else has been."""
+RELEASES = " force-unlock "
+"""Part of the command that releases a lock that a lost machine has left."""
 LINES: Mapping[str, list[str]] = {
-    page: [line for where, line in lines_of(CLOUD) if where == page]
+    page: [
+        line
+        for where, line in lines_of(CLOUD)
+        if where == page and RELEASES not in line and not RETIRES.search(line)
+    ]
     for page in ("first-day.md", "platform.md", "on-call.md", "operations.md", "run-books.md", "branches.md", "releases.md", "delivery.md")
 }  # fmt: skip
 """Page to its commands. A release moves everything that the pages before it look at; its plan is looked at once more after it."""
@@ -48,7 +61,14 @@ FIRST: Mapping[str, str] = {
 """End or part of a command to the one that brings about what it repairs, takes back or uses."""
 CODES: Mapping[str, tuple[int, ...]] = {"infra ready": (0, 1, 3), "infra drift": (0, 3)}
 """Commands whose exit code says what they found."""
+UNLOCKED = (
+    ("infra/ceilings.yaml", "    locks: [true]\n    retention.log_days: {min: 90}", "    locks: [true, false]\n    retention.log_days: {min: 90}"),
+    ("infra/settings/staging.yaml", "locks: true", "locks: false"),
+    ("infra/settings/prod.yaml", "receives_models: true", "receives_models: false"),
+)  # fmt: skip
+"""The files, the texts and their changes by which staging stands alone and may be destroyed."""
 WHEEL = re.compile(r"lakehouse_mlops-\S+\.whl")
+ADDRESS = re.compile(r"https://adb-[\w.-]+")
 PROFILE = "[staging]\nhost = {}\nauth_type = azure-cli\n"
 
 
@@ -86,19 +106,29 @@ def identity_of(line: str) -> str:
     return named[1] if named else "prod" if "kept" in line else "dev"
 
 
-def run(rehearsal: Rehearsal, line: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of a page in the company's repository, with the address of its workspace and a profile of staging."""
+def run(rehearsal: Rehearsal, line: str, exports: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command of a page in the company's repository, with the address of its workspace and a profile of staging.
+
+    Parameters
+    ----------
+    exports
+        The lines of the page that set variables; the address that they name is that of the workspace.
+    """
     identity, home = identity_of(line), rehearsal.site.folder / "home"
     numbers = dict(rehearsal.site.cloud.world.site.workspaces)
     home.mkdir(exist_ok=True)
     (home / ".databrickscfg").write_text(PROFILE.format(f"https://{host_of(numbers['staging'])}"), encoding="utf-8")
-    given = {
-        **rehearsal.variables(identity), "DATABRICKS_CONFIG_FILE": str(home / ".databrickscfg"),
-        "DATABRICKS_HOST": f"https://{host_of(numbers.get(identity, numbers['dev']))}",
-    }  # fmt: skip
-    if "--profile" in line:
-        del given["DATABRICKS_HOST"]  # the profile names it
-    return subprocess.run(["sh", "-c", line], cwd=rehearsal.tree, env=given, capture_output=True, text=True, check=False)  # fmt: skip
+    given = {**rehearsal.variables(identity), "DATABRICKS_CONFIG_FILE": str(home / ".databrickscfg")}
+    given.pop("DATABRICKS_HOST", None)
+    address = f"https://{host_of(numbers.get(identity, numbers['dev']))}"
+    set_before = [ADDRESS.sub(address, one) for one in exports] or [f"export DATABRICKS_HOST={address}"]
+    script = [line] if "--profile" in line else [*set_before, line]  # a profile names it
+    return subprocess.run(["sh", "-c", "\n".join(script)], cwd=rehearsal.tree, env=given, capture_output=True, text=True, check=False)  # fmt: skip
+
+
+def blobs_of(world: World) -> list[Mapping[str, Any]]:
+    """Return the blobs of every storage account, each by its path."""
+    return [kept for (_, kind), kept in list(world.stores.items()) if kind == BLOBS]
 
 
 @pytest.mark.parametrize("page", LINES)
@@ -111,7 +141,8 @@ def test_the_commands_of_a_page_do_in_deployed_environments_what_it_says(rehears
     word, pattern = FILLED.get(page, ("", ""))
     said = ""
     assert LINES[page]
-    for line in sorted(LINES[page], key=lambda one: LAST in one):
+    exports = [line for line in LINES[page] if line.startswith("export ")]
+    for line in sorted((line for line in LINES[page] if line not in exports), key=lambda one: LAST in one):
         command = line.replace(word, re.findall(pattern, said, re.MULTILINE)[-1]) if word and word in line else line
         command = WHEEL.sub(next((rehearsal.tree / "dist").glob("*.whl")).name, command)
         for before in (
@@ -119,7 +150,56 @@ def test_the_commands_of_a_page_do_in_deployed_environments_what_it_says(rehears
         ):
             done = run(rehearsal, before)
             assert done.returncode == 0, f"{before}\n{done.stdout}\n{done.stderr}"
-        done = run(rehearsal, command)
+        done = run(rehearsal, command, exports)
         said += done.stdout
         fine = next((codes for name, codes in CODES.items() if name in line), (0,))
         assert done.returncode in fine, f"{command}\n[{done.returncode}]\n{done.stdout}\n{done.stderr}"
+
+
+def test_a_lock_that_a_lost_machine_has_left_is_released_by_the_line_of_the_page(rehearsal: Rehearsal) -> None:
+    """Who holds it is killed; the next one is told its id and changes nothing, and goes on once it is released."""
+    ((_, line),) = ((page, line) for page, line in lines_of(CLOUD) if RELEASES in line)
+    stack = line.partition(RELEASES)[0]
+    plan, world = f"{stack} plan -input=false -lock-timeout=0s", rehearsal.site.cloud.world
+    holder = subprocess.Popen(
+        [*stack.split(), "console"], cwd=rehearsal.tree, env=rehearsal.variables(identity_of(line)),
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not any(one["lease"] for kept in blobs_of(world) for one in kept.values()):
+        assert holder.poll() is None
+        time.sleep(0.2)
+    holder.kill()
+    holder.wait()
+    refused = run(rehearsal, plan)
+    assert refused.returncode == 1
+    (number,) = re.findall(r"ID: +([0-9a-f-]{36})", refused.stderr)
+    named = line.replace("LOCK_ID", number).replace(RELEASES, f"{RELEASES}-force ")  # as a person answers yes
+    for command in (named, plan):
+        done = run(rehearsal, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.skipif(bool(LACKING), reason=LACKING)
+def test_staging_is_retired_by_the_lines_of_the_page(rehearsal: Rehearsal) -> None:
+    """Nobody reads it any more, its locks are taken away, and each stack is destroyed by its identity, the last one first."""
+    for file, text, changed in UNLOCKED:
+        change(rehearsal.tree, file, text, changed)
+    commit(rehearsal.tree, "Staging is retired")
+    _build(rehearsal.tree)
+    hand = ByHand(rehearsal=rehearsal, cdktf=None)
+    for stack, identity in (
+        ("prod-account", ACCOUNT),
+        ("prod-workspace", "prod"),
+        ("staging-platform", "staging"),
+        ("staging-account", ACCOUNT),
+        ("staging-workspace", "staging"),
+    ):
+        hand.deploy(stack, identity)
+    lines = [line for _, line in lines_of(CLOUD) if RETIRES.search(line)]
+    exports = [line for line in lines if line.startswith("export ")]
+    for line in (line for line in lines if line not in exports):
+        done = run_after(
+            exports, line, rehearsal.tree, rehearsal.variables(ACCOUNT if "-account" in line else "staging")
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        assert re.search(r"Destroy complete! Resources: [1-9]\d* destroyed", done.stdout), done.stdout[-6000:]

@@ -59,6 +59,26 @@ def test_a_rehearsal_deploys_dev_finds_what_was_done_by_hand_and_takes_it_down(t
 
 
 @pytest.mark.proof
+def test_a_rehearsal_of_dev_runs_every_job_in_it(tmp_path: Path) -> None:
+    """The short way, and the integration run of the pipeline on the jobs that it has deployed."""
+    steps, page = rehearse(tmp_path / "site", *documented("dev"))
+    hold_short(steps, page)
+    assert any("pipeline main: Run the jobs in dev: Succeeded" in line for line in steps), "\n".join(steps)
+
+
+@pytest.mark.proof
+def test_what_a_company_has_is_as_it_was_when_dev_is_gone(tmp_path: Path) -> None:
+    """Its metastore, its groups and its hub; they were looked up, and are no resources of a stack."""
+    steps, _ = rehearse(tmp_path / "site", *documented("existing"))
+    told = "\n".join(steps)
+    for what in (r"Deploy dev: Succeeded", r"does not have", r"destroy dev-platform"):
+        assert re.search(what, told), (what, told)
+    assert re.search(
+        r"compare metastore, groups and hub .*: 1 metastore, \d+ groups, \d+ of the hub: unchanged", told
+    ), told
+
+
+@pytest.mark.proof
 def test_an_apply_that_is_killed_in_the_middle_is_continued(tmp_path: Path) -> None:
     """What was made is in the state or taken over by the printed command, and the plans afterwards are empty."""
     steps, _ = rehearse(tmp_path / "site", *documented("interrupted"))

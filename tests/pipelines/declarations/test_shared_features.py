@@ -20,6 +20,7 @@ from pipelines.declarations.shared_features import SharedFeatures, catalogue, ow
 from pipelines.declarations.use_case import UseCase
 from pipelines.declarations.use_case_checks import use_case_name_mistakes
 from pipelines.report.house.lineage_picture import lineage_picture
+from tests.documented_commands import lines_of
 from tests.pipelines.own_data_guide import DOCS, parcels_module
 from tests.pipelines.teams_that_share import FRESH_HOURS, relied_on, teams
 
@@ -260,8 +261,10 @@ def test_what_the_command_prints_for_a_reader_is_what_a_reader_declares(
     assert "did you mean 'routes.route_history'?" in capsys.readouterr().err
 
 
-def test_the_guide_shares_and_reads_as_it_says() -> None:
-    """Its examples go on with those of the guide on use cases, and the check holds both together."""
+def test_the_guide_shares_and_reads_as_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its examples go on with those of the guide on use cases, the check holds both together, and the command prints what it shows."""
     with parcels_module() as module:
         names = dict(vars(module))
         for block in re.findall(r"```python\n(.*?)```", (DOCS / "shared-features.md").read_text("utf-8"), re.DOTALL):
@@ -277,6 +280,15 @@ def test_the_guide_shares_and_reads_as_it_says() -> None:
         assert owner.schemas["parcels_shared_depots"] is Layer.SHARED
         assert sharing_mistakes((owner, reader)) == []
         assert [one.name for one in catalogue((owner, reader))[0].readers] == ["returns_of_parcels"]
+    ((_, line),) = lines_of("tests/pipelines/declarations/test_shared_features.py")
+    monkeypatch.setattr(features_command, "use_cases", lambda: (owner, reader))
+    assert run_program(PROGRAM, line.split()[1:]) == 0
+    printed: dict[str, object] = {}
+    exec(capsys.readouterr().out, printed)  # noqa: S102 - the printed declaration is what is tested
+    assert printed["DEPOTS_READ"] == names["DEPOTS_READ"]
+    assert printed["SHARED_FEATURES"] == names["SHARED_FEATURES"]
+    named = replace(names["DEPOTS_LOOKUP"], columns={"mean_hours": "mean_hours"})
+    assert printed["DEPOTS_LOOKUP"] == named  # the page names the input itself
 
 
 def renamed(use_case: UseCase, name: str) -> UseCase:

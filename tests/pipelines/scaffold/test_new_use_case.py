@@ -24,10 +24,17 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.mistakes import DeclarationError, require_identifier
 from pipelines.scaffold.new_use_case import TEMPLATES, create
 from pipelines.scaffold.teams_file import TEAMS_FILE, teams, with_use_case
+from tests.documented_commands import lines_of
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "add-a-use-case.md").read_text(encoding="utf-8")
 COMMANDS = [line for text in re.findall(r"```bash\n(.*?)```", GUIDE, flags=re.DOTALL) for line in text.splitlines()]
+EXPLAINED = [
+    (page, line)
+    for page, line in lines_of("tests/pipelines/scaffold/test_new_use_case.py")
+    if page != "add-a-use-case.md"
+]
+"""Page and words of a command about the use case of the guide that stands on another page."""
 NAME, OTHER = "late_departures", "gate_to_gate"
 MADE_FROM_DECLARATIONS = {
     "docs/jobs.md",
@@ -99,6 +106,8 @@ def followed(repository: Path) -> Followed:
     before = tree(repository)
     said = []
     lines = [words(line) for line in COMMANDS if not line.startswith("make ")]
+    reported = next(place for place, given in enumerate(lines) if given[1] == "report")
+    lines[reported:reported] = [words(line) for _, line in EXPLAINED]
     # The command `new` changes what the next process declares, so it ends one.
     stages = groupby(lines, key=lambda given: (given[0], given[1] == "new"))
     for _, commands in stages:
@@ -127,6 +136,8 @@ def test_every_job_of_the_new_use_case_runs_and_its_champion_scores(followed: Fo
     assert "promote version" in said
     assert re.search(r"champion version \d: [\d,]+ predictions up to 2013-03-21", said)
     assert re.search(r"2013-03: champion version \d roc_auc_score 0\.\d+ on [\d,]+ labels", said)
+    assert re.search(r"2013-03-04-UA-1545-EWR: score 0\.\d+, [+-]0\.\d+ from the mean 0\.\d+", said)
+    assert "are the score of version 3." in said
     assert "Late departures" in (repository / "lakehouse" / "report.html").read_text(encoding="utf-8")
 
 

@@ -4,6 +4,8 @@ import datetime as dt
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +42,7 @@ from pipelines.tasks.predictions import batch_model as batch_model_module
 from pipelines.tasks.predictions.batch_model import batch_model
 from pipelines.tasks.predictions.publishing import feature_snapshot
 from pipelines.tasks.predictions.streaming import stream
+from tests.documented_commands import lines_of
 from tests.pipelines.use_case_runs import run_job
 
 FLIGHTS = use_case("flight_delay")
@@ -48,28 +51,22 @@ SCORED = dt.datetime(2013, 2, 21, tzinfo=dt.UTC)
 PRESENT = dt.datetime(2013, 2, 20, 12, tzinfo=dt.UTC)
 """Of the store: batch and endpoint must agree on requests that fall due then."""
 
+LINES = [line for _, line in lines_of("tests/pipelines/serving/test_served_flights.py")]
+(SERVE,) = (line for line in LINES if not line.startswith("curl "))
+"""The command of the page."""
+
 MADE_OF_A_RUN = {"batch_id", "scored_at", "features_version"}
 """Columns of predictions that say when and by which run they were made."""
 
 
 class Server:
-    """``serve`` as a process."""
+    """``serve`` as a process, with the words of the page but for the folder, the present and a port that is free."""
 
-    def __init__(self, root: Path) -> None:
-        words = [
-            "serve",
-            "flight_delay",
-            "--env",
-            "dev",
-            "--root",
-            str(root),
-            "--port",
-            "0",
-            "--until",
-            PRESENT.isoformat(),
-        ]
+    def __init__(self, root: Path, *more: str) -> None:
+        words = shlex.split(SERVE.removeprefix(".venv/bin/python -m "))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [sys.executable, "-m", *words, "--root", str(root), "--port", "0", *more],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         self.said: list[str] = []
@@ -114,7 +111,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(root: Path) -> Iterator[Server]:
     """A running endpoint, which is gone afterwards."""
-    running = Server(root)
+    running = Server(root, "--until", PRESENT.isoformat())
     yield running
     running.process.kill()
 
@@ -164,7 +161,7 @@ def test_the_endpoint_answers_as_batch_predicted_and_is_killed_without_a_loss(ro
     server.end(signal.SIGKILL)
     for client in clients:
         client.join()
-    again = Server(root)
+    again = Server(root, "--until", PRESENT.isoformat())
     try:
         again.ask("/invocations", {"instances": requests[:1]}, answered[0].partition("/")[0])  # asks a second time
     finally:
@@ -173,6 +170,33 @@ def test_the_endpoint_answers_as_batch_predicted_and_is_killed_without_a_loss(ro
     ids = kept(root)
     assert len(set(ids)) == len(ids)
     assert set(answered) <= set(ids)
+
+
+@pytest.mark.proof
+@pytest.mark.skipif(
+    shutil.which("curl") is None, reason="the documented lines `curl …` are not run: there is no `curl` on the path"
+)
+def test_the_endpoint_of_the_page_answers_the_curl_lines_of_the_pages(root: Path, tmp_path: Path) -> None:
+    """As written, in the folder of the request, with the token and the address that the command has printed."""
+    requests, _ = due(root)
+    (tmp_path / "request.json").write_text(json.dumps({"dataframe_records": requests}), encoding="utf-8")
+    running = Server(root)
+    try:
+        said = []
+        for line in (line for line in LINES if line != SERVE):
+            asked = line.replace("http://127.0.0.1:5001", running.address)
+            given = {"PATH": os.environ["PATH"], "TOKEN": running.token.strip()}
+            done = subprocess.run(
+                ["sh", "-c", asked], cwd=tmp_path, env=given, capture_output=True, text=True, check=True
+            )
+            said.append(json.loads(done.stdout))
+    finally:
+        code = running.end(signal.SIGTERM)
+    (answered,) = (one["predictions"] for one in said if "predictions" in one)
+    assert {row["request_key"] for row in answered} == {row["flight_id"] for row in requests}
+    assert all(0 < row["score"] < 1 for row in answered)
+    assert {row["model_version"] for row in answered} == {one["version"] for one in said if "version" in one}
+    assert code == 0
 
 
 @pytest.mark.proof

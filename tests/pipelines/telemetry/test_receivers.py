@@ -1,5 +1,6 @@
 """What receivers of others take: Azure Monitor's envelopes, and MLflow's own endpoint with the store of a local environment."""
 
+import functools
 import gzip
 import json
 import os
@@ -23,6 +24,7 @@ from pipelines.telemetry.instruments import TASK_SECONDS
 from pipelines.telemetry.recording import measure, span, trace_id
 from pipelines.telemetry.run import traced_run
 from pipelines.telemetry.settings import CONNECTION, CREDENTIAL, SWITCH
+from tests.documented_commands import lines_of
 from tests.pipelines.telemetry.received import receiver
 
 VALUE = "planted-value-31415"
@@ -85,7 +87,7 @@ def test_a_credential_that_the_runtime_does_not_give_leaves_telemetry_off_and_th
 def test_mlflow_takes_a_trace_into_the_store_of_a_local_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through its endpoint for OTLP (https://mlflow.org/docs/latest/genai/tracing/opentelemetry/ingest), by the id of the run."""
+    """By the variables of the page, through its endpoint for OTLP (https://mlflow.org/docs/latest/genai/tracing/opentelemetry/ingest), by the id of the run."""
     stores = local_stores("dev", tmp_path)
     with Models(environment=environment("dev"), stores=stores).start_run("trips", name="any") as run:
         experiment = run.experiment_id
@@ -102,9 +104,10 @@ def test_mlflow_takes_a_trace_into_the_store_of_a_local_environment(
                 break
             except OSError:
                 time.sleep(0.5)
-        monkeypatch.setenv("MLOPS_TELEMETRY", "otlp")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{address}/v1/traces")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", f"x-mlflow-experiment-id={experiment}")
+        for _, line in lines_of("tests/pipelines/telemetry/test_receivers.py"):
+            name, value = line.removeprefix("export ").split("=", 1)
+            here = {"http://127.0.0.1:5000": address, "experiment-id=1": f"experiment-id={experiment}"}
+            monkeypatch.setenv(name, functools.reduce(lambda text, one: text.replace(*one), here.items(), value))
         monkeypatch.setattr("pipelines.telemetry.providers.END_SECONDS", 30.0)
         monkeypatch.setattr("pipelines.telemetry.providers.RUN_SECONDS", 30.0)
         trace = record_a_run(tmp_path)
