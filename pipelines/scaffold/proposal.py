@@ -301,7 +301,7 @@ def _too_few(windows: FirstWindows, asked: Demanded) -> Iterator[str]:
         yield (
             f"the gate asks for {asked.what} on {asked.days} days; the evaluation below has {windows.rows:,} on "
             f"{windows.days}, so no version becomes champion: bring a file of about {windows.enough:,} days, or have the gate in "
-            "declaration.py ask for less (minimum_rows, minimum_positives)."
+            "declaration.py ask for less (minimum_rows, minimum_positives, minimum_days)."
         )
     if not windows.scored:
         yield (

@@ -28,6 +28,8 @@ LABEL_WORDS = re.compile(
     r"(^|_)(label|target|outcome|y|class|result|churn|churned|default|defaulted|fraud|returned|retoure|late|failed|failure|"
     r"cancelled|converted|response|decision|sold|demand|consumption)(_|$)"
 )
+TIME_NAMES = re.compile(r"(^|_)(time|timestamp|date|datetime|day|week|month|at|when|datum|zeit|tag)(_|$)")
+INSTANT_EXAMPLES = ("2024-12-31T14:05", "31.12.2024 14:05", "31-Dec-2024")
 REQUEST_WORDS = re.compile(
     r"(^|_)(order|ordered|created|create|request|requested|asked|opened|start|started|booked|bestellt|bestelldatum)(_|$)"
 )
@@ -125,7 +127,8 @@ def prediction_time_of(roles: Roles, given: str) -> Chosen:
     ]
     if not found:
         raise roles.refused(
-            "no column has an instant in every row, and a prediction is due at one: add the instant at which each row was asked"
+            "no column has an instant in every row, and a prediction is due at one: add the instant at which each row was asked, "
+            f"written like {' or '.join(INSTANT_EXAMPLES)}{_nearly_instants(roles)}"
         )
     best = min(
         found,
@@ -140,6 +143,13 @@ def prediction_time_of(roles: Roles, given: str) -> Chosen:
     return Chosen(
         columns=(best,), reason=f"{best.header!r} is the instant of prediction: it has one in every row.", doubt=doubt
     )
+
+
+def _nearly_instants(roles: Roles) -> str:
+    """Return which columns are named like instants and cannot be read as such; empty for none."""
+    named = [one for one in roles.columns if TIME_NAMES.search(one.name) and not one.is_instant and one.distinct]
+    shown = [f"{one.header!r} has values like {str(pc.drop_null(one.values)[0].as_py())!r}" for one in named]
+    return f" ({'; '.join(shown)}, which are not read)" if shown else ""
 
 
 def label_of(roles: Roles, given: str, *, time: FileColumn) -> Chosen:

@@ -1,5 +1,6 @@
 """How a file writes its instants: in ISO 8601, as a country does, or as a count since 1970; with or without a zone."""
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -24,6 +25,25 @@ _LOCAL = re.compile(
 _YEAR_FIRST = re.compile(
     r"^\d{4}(?P<mark>[./])\d{1,2}(?P=mark)\d{1,2}(?P<clock>[ T]\d{1,2}:\d{2}(?P<seconds>:\d{2})?)?$"
 )
+
+LOOKED_AT = 1_000
+"""So many values say whether a form is tried on all of them."""
+_SPELLED_DAYS = {
+    r"^(19|20)\d{6}": "%Y%m%d",
+    r"^\d{1,2}-[A-Za-z]{3}-\d{4}": "%d-%b-%Y",
+    r"^\d{1,2}-[A-Za-z]{3}-\d{2}": "%d-%b-%y",
+    r"^\d{1,2} [A-Za-z]{3} \d{4}": "%d %b %Y",
+    r"^\d{1,2} [A-Za-z]+ \d{4}": "%d %B %Y",
+    r"^[A-Za-z]{3} \d{1,2}, \d{4}": "%b %d, %Y",
+    r"^[A-Za-z]+ \d{1,2}, \d{4}": "%B %d, %Y",
+}
+"""Days without marks between them, or with the English name of the month, and how each is read."""
+_CLOCKS = {
+    "": "",
+    r" \d{1,2}:\d{2}": " %H:%M",
+    r" \d{1,2}:\d{2}:\d{2}": " %H:%M:%S",
+    r" \d{1,2}:\d{2} ?[AaPp][Mm]": " %I:%M %p",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +83,7 @@ def written_instants(values: pa.ChunkedArray, family: str, header: str) -> Insta
     if family == "integer":
         return _counted(values, header)
     whole = pc.all(pc.match_substring_regex(values, r"^\d{9,18}$")).as_py()
-    return _counted(values.cast(pa.int64()), header) if whole else _iso(values) or _local(values)
+    return _counted(values.cast(pa.int64()), header) if whole else _iso(values) or _local(values) or _spelled(values)
 
 
 def _counted(values: pa.ChunkedArray, header: str) -> InstantForm | None:
@@ -112,6 +132,22 @@ def _local(values: pa.ChunkedArray) -> InstantForm | None:
         said = (f"has dates like {texts[0]!r}, {why}; change the pattern in sources.py if it is the day.",)
     month_first = second > 12 or bool(said)
     return _with_pattern(values, found[0], "%m{0}%d{0}%Y" if month_first else "%d{0}%m{0}%Y", said)
+
+
+def _spelled(values: pa.ChunkedArray) -> InstantForm | None:
+    """Return the form of instants like 20241231, 31-Dec-2024 or December 31, 2024 14:05."""
+    some = values.slice(0, LOOKED_AT)
+    for (day, day_pattern), (clock, clock_pattern) in itertools.product(_SPELLED_DAYS.items(), _CLOCKS.items()):
+        written = pc.match_substring_regex(some, f"{day}{clock}$")
+        if pc.mean(written.cast(pa.float64())).as_py() < MOSTLY:
+            continue
+        pattern = day_pattern + clock_pattern
+        fits = pc.match_substring_regex(iso_instants(values, pattern), INSTANT)
+        if pc.mean(fits.cast(pa.float64())).as_py() >= MOSTLY:
+            return InstantForm(
+                pattern=pattern, days_only=not clock, odd=tuple(values.filter(pc.invert(fits)).to_pylist())
+            )
+    return None
 
 
 def _with_pattern(values: pa.ChunkedArray, form: re.Match[str], day: str, said: tuple[str, ...]) -> InstantForm | None:

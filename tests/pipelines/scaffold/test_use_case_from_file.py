@@ -24,7 +24,7 @@ from pipelines.declared_code.mistakes import code_mistakes
 from pipelines.execution import jobs
 from pipelines.lakehouse.engines.embedded import session
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
-from pipelines.scaffold.columns import columns_of, numbers_of
+from pipelines.scaffold.columns import columns_of, delivered_as, numbers_of
 from pipelines.scaffold.from_file import next_commands, template_values
 from pipelines.scaffold.given import Given
 from pipelines.scaffold.new_use_case import create
@@ -258,6 +258,42 @@ def test_numbers_are_read_as_programs_of_many_countries_write_them(
     assert (numbers_of(found).to_pylist() if found.is_number else None) == read
     assert (not found.kind.said) if not said else said in " ".join(found.kind.said)
     assert found.kind.odd == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "read"),
+    [
+        ("%Y%m%d", "2024-03-05T00:00:00"),
+        ("%d-%b-%Y", "2024-03-05T00:00:00"),
+        ("%d-%b-%y", "2024-03-05T00:00:00"),
+        ("%d %B %Y %H:%M", "2024-03-05T14:05:00"),
+        ("%b %d, %Y %I:%M %p", "2024-03-05T14:05:00"),
+        ("%B %d, %Y", "2024-03-05T00:00:00"),
+    ],
+)
+def test_days_are_read_as_programs_write_them(pattern: str, read: str) -> None:
+    """Without marks, or with the English name of the month; the pattern is the one that the file was written with."""
+    begun = dt.datetime.fromisoformat("2024-03-05T14:05")
+    written = [f"{begun + dt.timedelta(days=day):{pattern}}" for day in range(90)]
+    (found,) = columns_of(pa.table({"asked": written}), ())
+    assert found.is_instant
+    assert delivered_as(found)[0].as_py() == read
+    assert found.kind.odd == ()
+
+
+def test_numbers_that_are_no_days_stay_numbers() -> None:
+    """Of many numbers of eight digits most are no day, and a code is none."""
+    for written in ([str(20_240_000 + n) for n in range(300)], [f"{n % 9}-abc-{n:02d}" for n in range(60)]):
+        (found,) = columns_of(pa.table({"number": written}), ())
+        assert not found.is_instant
+
+
+def test_a_column_that_is_named_like_an_instant_and_is_none_is_shown(tmp_path: Path) -> None:
+    """The refusal says which forms are read."""
+    with pytest.raises(
+        LakehouseError, match=r"written like 2024-12-31T14:05 or .*\('month' has values like '2024-01', which"
+    ):
+        proposed(csv_file(tmp_path, "id,month,x,y", *many("{n},2024-{month},{n}.5,{bit}")))
 
 
 def test_an_instant_that_cannot_be_read_is_not_a_missing_one(tmp_path: Path) -> None:
