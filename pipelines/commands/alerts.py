@@ -20,7 +20,7 @@ def run(
         str | None, typer.Argument(metavar="[WORDS]", help="What the alert says, or its name. Default: all alerts.")
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the table of the page for people on call.")
+        bool, typer.Option("--markdown", help="Print the tables of the page for people on call.")
     ] = False,
 ) -> int:
     """Print the alerts."""

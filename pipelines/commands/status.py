@@ -103,7 +103,7 @@ def _show_alarms(lakehouse: "Lakehouse", use_case: UseCase, console: Console, pl
     rows = standing(
         found, use_case=use_case.name, team=use_case.team, environment=lakehouse.environment.name, place=place
     )
-    console.table("alarms", STANDING, rows)
+    console.table("alerts", STANDING, rows)
 
 
 def _last_runs(lakehouse: "Lakehouse", use_case: UseCase) -> list[dict[str, Any]]:

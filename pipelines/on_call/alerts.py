@@ -180,7 +180,7 @@ def area_of(kind: str) -> CauseArea:
 def standing(
     alarms: Iterable[Alert], *, use_case: str, team: str, environment: str, place: str
 ) -> list[tuple[str, str, str, str, str | None]]:
-    """Return alarms as lines of status: severity, alarm, whose, the run-book, and the first command unless it is status itself."""
+    """Return alerts as lines of status: severity, alert, whose, the run-book, and the first command unless it is status itself."""
     return [
         (
             alert.severity,
@@ -193,7 +193,7 @@ def standing(
     ]
 
 
-STANDING = ("severity", "alarm", "whose", "run-book", "first command")
+STANDING = ("severity", "alert", "whose", "run-book", "first command")
 """The columns of `standing`."""
 
 

@@ -150,7 +150,8 @@ def likely_cause(
             area=CauseArea.PLATFORM, sentence=f"platform: no job has run yet; run mlops first-run {at}".rstrip()
         )
     if lost:
-        return Cause(area=CauseArea.MODEL, sentence=f"model: {lost}")
+        remedy = re.sub(r"--env \w+ (?=--reason)", f"{at} ", lost) if at else lost
+        return Cause(area=CauseArea.MODEL, sentence=f"model: {remedy}")
     if undelivered:
         jobs = {one.partition(":")[0] for one in undelivered}
         others = [one for one in failed if one.partition(" (")[0] not in jobs]

@@ -133,7 +133,7 @@ def _column_mistakes(columns: Columns, kinds: Mapping[str, str], required: set[s
             known = f": {near}" if near else f"; known are {', '.join(kinds)}."
             yield f"column {name!r} is unknown{known}"
     for name in sorted(required - columns.keys()):
-        yield f"column {name!r} is missing; give a {_SAID[kinds[name]]} in each row."
+        yield f"column {name!r} is missing; give {_SAID[kinds[name]]} in each row."
 
 
 def _typed(name: str, values: Sequence[Any], kind: str, *, gaps: bool) -> tuple[pa.Array | None, list[str]]:
@@ -143,13 +143,13 @@ def _typed(name: str, values: Sequence[Any], kind: str, *, gaps: bool) -> tuple[
     for place, value in enumerate(values):
         if value is None:
             if not gaps:
-                mistakes.append(f"row {place}: {name!r} is missing; give a {_SAID[kind]}.")
+                mistakes.append(f"row {place}: {name!r} is missing; give {_SAID[kind]}.")
             read.append(None)
             continue
         try:
             read.append(convert(value))
         except (TypeError, ValueError, OverflowError):
-            mistakes.append(f"row {place}: {name!r} is {json.dumps(value)[:60]}; give a {_SAID[kind]}.")
+            mistakes.append(f"row {place}: {name!r} is {json.dumps(value)[:60]}; give {_SAID[kind]}.")
     if mistakes:
         return None, mistakes
     try:
@@ -195,11 +195,11 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "timestamp": _instant,
 }
 _SAID = {
-    "string": "text",
+    "string": "a text",
     "boolean": "true or false",
-    "int": "whole number",
-    "bigint": "whole number",
-    "double": "finite number",
-    "date": "date as 2013-02-19",
-    "timestamp": "instant as 2013-02-19T08:00:00Z",
+    "int": "a whole number",
+    "bigint": "a whole number",
+    "double": "a finite number",
+    "date": "a date as 2013-02-19",
+    "timestamp": "an instant as 2013-02-19T08:00:00Z",
 }

@@ -77,7 +77,7 @@ def _show_cause(
     alarms = alarms_of(failed_jobs=failed, kinds=[str(one["kind"]) for one in findings])
     name, team = use_case.name, use_case.team
     rows = standing(alarms, use_case=name, team=team, environment=remote.environment.name, place="--remote")
-    console.table("alarms", STANDING, rows)
+    console.table("alerts", STANDING, rows)
 
 
 def _show_runs(remote: "Remote", use_case: UseCase, console: Console) -> "Sequence[LastRun]":

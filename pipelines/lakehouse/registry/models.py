@@ -308,7 +308,8 @@ class Models:
     def _given_back(self, model: Model, alias: str) -> str:
         if alias != CHAMPION:
             return f"Set {alias!r} to a version that is there"
-        command = f"mlops rollback {model.use_case} --env {self._environment.name} --reason TEXT"
+        deployed = " --remote" if self._stores.artifacts is None else ""
+        command = f"mlops rollback {model.use_case} --env {self._environment.name}{deployed} --reason TEXT"
         return f"Give it back to the champion that the verdicts name, by `{command}`"
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:

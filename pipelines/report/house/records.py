@@ -114,14 +114,18 @@ class House:
     def urgent(self) -> tuple[PlacedUseCase, ...]:
         """What is wrong, by urgency; of what is equally urgent, the environment that models reach last comes first."""
         wrong = [one for one in self.placed if one.urgency < SOUND]
-        last = {name: place for place, name in enumerate(reversed(self.environments))}
-        return tuple(sorted(wrong, key=lambda one: (one.urgency, last[one.environment], one.use_case)))
+        return tuple(sorted(wrong, key=lambda one: (one.urgency, self._from_the_last(one.environment), one.use_case)))
 
     @property
     def by_urgency(self) -> tuple[str, ...]:
-        """The environments by their most urgent use case; those where nothing has run come last."""
+        """The environments by their most urgent use case, what is wrong in the order of `urgent`; where nothing has run, last."""
         most = {name: min((one.urgency for one in self.cards(name)), default=SOUND + 1) for name in self.environments}
-        return tuple(sorted(self.environments, key=lambda name: most[name]))
+        wrong = sorted((name for name, urgency in most.items() if urgency < SOUND), key=self._from_the_last)
+        names = (*wrong, *(name for name in self.environments if name not in wrong))
+        return tuple(sorted(names, key=lambda name: most[name]))
+
+    def _from_the_last(self, environment: str) -> int:
+        return len(self.environments) - self.environments.index(environment)
 
     def alarms(self, placed: PlacedUseCase) -> list[tuple[str, str, str, str, str | None]]:
         """Return the alarms of a use case as `pipelines.on_call.alerts.standing` makes them."""

@@ -95,8 +95,12 @@ def test_nothing_is_wrong_only_where_jobs_ran_and_there_is_a_champion() -> None:
 
 def test_a_champion_whose_version_was_deleted_is_looked_at_before_the_jobs_that_fail_by_it() -> None:
     """Its sentence says what to do; what the jobs say follows from it."""
-    cause = likely_cause(failed=["a.scoring"], findings=[], champion=None, ever_ran=True, lost="champion was deleted.")
-    assert (cause.area, cause.sentence) == (CauseArea.MODEL, "model: champion was deleted.")
+    lost = "champion was deleted: `mlops rollback a --env prod --reason TEXT`."
+    cause = likely_cause(
+        failed=["a.scoring"], findings=[], champion=None, ever_ran=True, lost=lost, at="--env prod --root demo"
+    )
+    assert cause.area is CauseArea.MODEL
+    assert cause.sentence == "model: champion was deleted: `mlops rollback a --env prod --root demo --reason TEXT`."
 
 
 def test_only_the_newest_month_that_has_findings_counts() -> None:

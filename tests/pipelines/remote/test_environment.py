@@ -164,7 +164,10 @@ def test_status_shows_runs_versions_verdicts_and_findings(
 def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
     capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse, tmp_path: Path
 ) -> None:
-    """The features job really fails, on a folder without the feed: the status quotes what its task has recorded, as a matter of data."""
+    """The features job really fails, on a folder without the feed: the status quotes what its task has recorded, as a matter of data.
+
+    Who may not read tables is told which job failed; both are told the run-book.
+    """
     path = staging.path(AIR_TIME.table("runs"))
     before = DeltaTable(path).version()
     (job_id,) = (one.job_id for one in staging.server.held.jobs if one.settings.name == "air_time.features")
@@ -172,20 +175,26 @@ def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
     staging.server.held.runs[run].pop(0)
     code, out, _ = call(capsys, "status", "--env", "staging", "--remote")
     (line,) = (one for one in out.splitlines() if one.startswith("what to look at: "))
+    staging.server.statement = _refused
+    blind, seen, _ = call(capsys, "status", "--env", "staging", "--remote")
     DeltaTable(path).restore(before)
     assert (code, line.startswith("what to look at: data: air_time.features: no ")) == (0, True), line
     assert str(tmp_path) in line
+    assert blind == 3
+    assert "what to look at: platform: air_time.features failed last; repair that before you read findings" in seen
+    for text in (out, seen):
+        assert re.search(r"today +a job failed +ML engineer +docs/run-books\.md#a-job-that-failed", text)
+
+
+def _refused(_text: str, _catalog: str) -> StatementResult:
+    raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT on the table")
 
 
 def test_status_without_rights_on_the_tables_shows_the_runs(
     capsys: pytest.CaptureFixture[str], staging: DeployedLakehouse
 ) -> None:
     """The exit code is 3, the jobs are shown, and the error is the one of the warehouse."""
-
-    def refused(_text: str, _catalog: str) -> StatementResult:
-        raise RefusalError(400, "BAD_REQUEST", "[INSUFFICIENT_PERMISSIONS] User does not have SELECT on the table")
-
-    staging.server.statement = refused
+    staging.server.statement = _refused
     code, out, err = call(capsys, "status", "--env", "staging", "--remote")
     assert code == 3
     assert "air_time.training" in out

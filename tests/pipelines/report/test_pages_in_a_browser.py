@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_case
+from pipelines.declarations.urgency import CauseArea
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import likely_cause
+from pipelines.on_call.cause import Cause, likely_cause
 from pipelines.report.house.lineage_picture import lineage_picture, lineage_rows
 from pipelines.report.house.page import render_house
 from pipelines.report.house.records import Freshness, House, PlacedUseCase
@@ -104,6 +105,18 @@ def test_the_environments_of_the_house_are_in_the_order_of_what_is_wrong() -> No
     assert [one.use_case for one in several.cards("prod")] == ["flight_delay", "air_time"]
     equal = replace(found, placed=(placed("dev", findings=(FOUND,)), placed("prod", findings=(FOUND,))))
     assert [one.environment for one in equal.urgent] == ["prod", "dev"]
+    assert equal.by_urgency == ("prod", "dev", "staging")
+    assert replace(found, placed=()).by_urgency == found.environments
+
+
+def test_an_error_that_the_cause_quotes_is_shown_once() -> None:
+    """A delivery that could not be taken is the cause and the error in the same words."""
+    failed = ("flight_delay.features, task ingest: no weather.csv.", "flight_delay.scoring, task score: no memory")
+    cause = Cause(area=CauseArea.DATA, sentence="data: flight_delay.features: no weather.csv.")
+    text = render_house(replace(house(), placed=(replace(placed("prod", failed=failed), cause=cause),)))
+    attention = text.partition('id="attention"')[2].partition("</section>")[0]
+    assert attention.count("no weather.csv.") == 1
+    assert attention.count("no memory") == 1
 
 
 def test_an_alarm_of_now_comes_before_what_can_wait() -> None:
