@@ -18,10 +18,10 @@ from scipy import stats
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.gate.decision import decide
+from ml.gate.rules import least_days
 from ml.gate.verdict import Verdict
 from ml.labels.maturity import LabelCounts, standings
 from ml.labels.windows import TrainingWindows, training_windows
-from ml.metrics.clusters import dependent_days
 from ml.models.prediction import predict
 from ml.spec.errors import sentence_of
 from ml.spec.estimator import EstimatorSpec, Problem
@@ -236,8 +236,7 @@ def noise_verdicts(
 def _windows(use_case: UseCase, *, waits: bool) -> TrainingWindows:
     """Return windows of which the days until an outcome is due are a large part: there a wrong rule shows most."""
     due, gate = use_case.label_due_days, use_case.gate
-    memory = use_case.clusters.day_memory
-    demanded = max(gate.minimum_days, dependent_days(memory, gate.minimum_dependent_days) if memory else 0)
+    demanded = least_days(gate, use_case.clusters.day_memory)
     return training_windows(
         END,
         due_days=due if waits else 0,

@@ -58,11 +58,16 @@ def _worth(worth: WeightCounts, policy: GatePolicy) -> Iterator[Reason]:
         yield number("weights", None, found >= least, found, least, sentence)
 
 
+def least_days(policy: GatePolicy, day_memory: float) -> int:
+    """Return how many evaluated days a policy demands that tests by day, given how much a day may depend on the day before."""
+    dependent = dependent_days(day_memory, policy.minimum_dependent_days) if day_memory else 0
+    return max(policy.minimum_days, dependent)
+
+
 def _days(evaluation: Evaluation, policy: GatePolicy) -> Reason:
-    if not evaluation.day_memory:
-        return at_least("days", evaluation.days, policy.minimum_days, "days")
-    least = max(policy.minimum_days, dependent_days(evaluation.day_memory, policy.minimum_dependent_days))
-    what = f"days, each of which may depend on the day before by up to {evaluation.day_memory:g}"
+    least, what = least_days(policy, evaluation.day_memory), "days"
+    if evaluation.day_memory:
+        what += f", each of which may depend on the day before by up to {evaluation.day_memory:g}"
     return at_least("days", evaluation.days, least, what)
 
 

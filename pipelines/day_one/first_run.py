@@ -13,8 +13,8 @@ from pipelines.declarations.job import Job, RunJobTask
 from pipelines.declarations.standard_jobs.delivery import DELIVERY
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.check import CheckResult
-from pipelines.integration.steps import horizon
-from pipelines.integration.window import DayCounts, Placement, place_window
+from pipelines.integration.steps import horizon, placed
+from pipelines.integration.window import DayCounts, Placement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +69,7 @@ def first_run(
     done = [doing.run(_step(use_case, "features", **({"location": location} if location else {})))]
     if not done[-1].held:
         return tuple(done)
-    end = horizon(begun)
-    placement = place_window(
-        doing.count_days(end), problem=use_case.problem, gate=use_case.gate, label_due_days=use_case.label_due_days,
-        horizon=end,
-    )  # fmt: skip
+    placement = placed(use_case, doing.count_days, end=horizon(begun))
     done.append(CheckResult(about="data", held=placement.window is not None, found=_found(placement)))
     if placement.window is None:
         return tuple(done)

@@ -18,22 +18,27 @@ from pipelines.remote.statements import Sql, quoted, text
 def count_days(remote: Remote, sql: Sql, use_case: UseCase, *, before: dt.date) -> tuple[DayCounts, ...]:
     """Return the requests of every day before a day that has any, with how many were labelled in time.
 
+    Where no outcome means a label (``without_outcome``), a request counts once its outcome is due, if outcomes that late are there.
+
     Raises
     ------
     RemoteError
         If the tables cannot be read.
     """
     spine, end = use_case.spine, text(dt.datetime(before.year, before.month, before.day, tzinfo=dt.UTC))
-    due = f"r.{quoted(spine.prediction_time)}"
-    in_time = f"CAST(l.known_at AS BIGINT) - CAST({due} AS BIGINT) <= {use_case.label_due_days * DAY_SECONDS}"
+    due, seconds = f"r.{quoted(spine.prediction_time)}", use_case.label_due_days * DAY_SECONDS
+    known = f"FROM {quoted(remote.name(use_case.labels.table.address))} WHERE known_at < {end}"
+    label, newest = f"CASE WHEN CAST(l.known_at AS BIGINT) - CAST({due} AS BIGINT) <= {seconds} THEN l.label END", ""
+    if use_case.without_outcome is not None:
+        newest = f"CROSS JOIN (SELECT CAST(max(known_at) AS BIGINT) AS newest {known}) AS n "
+        told = label.replace(" END", f" ELSE CAST({float(use_case.without_outcome)} AS DOUBLE) END")
+        label = f"CASE WHEN CAST({due} AS BIGINT) + {seconds} <= n.newest THEN {told} END"
     rows = sql.rows(
         f"SELECT CAST(to_date({due}) AS STRING) AS day, count(*) AS requests, "  # noqa: S608 - ours
-        f"count(CASE WHEN {in_time} THEN 1 END) AS labelled, "
-        f"count(CASE WHEN {in_time} AND l.label > 0.5 THEN 1 END) AS positives "
+        f"count({label}) AS labelled, count(CASE WHEN {label} > 0.5 THEN 1 END) AS positives "
         f"FROM {quoted(remote.name(spine.table.address))} AS r "
-        f"LEFT JOIN (SELECT request_key, known_at, label FROM {quoted(remote.name(use_case.labels.table.address))} "
-        f"WHERE known_at < {end} AND label IS NOT NULL) AS l ON r.{quoted(spine.request_key)} = l.request_key "
-        f"WHERE {due} < {end} GROUP BY to_date({due})"
+        f"LEFT JOIN (SELECT request_key, known_at, label {known}) AS l ON r.{quoted(spine.request_key)} = l.request_key "
+        f"{newest}WHERE {due} < {end} GROUP BY to_date({due})"
     )
     return tuple(DayCounts(**{**row, "day": dt.date.fromisoformat(row["day"])}) for row in rows)
 

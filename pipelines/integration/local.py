@@ -68,25 +68,33 @@ def integrate(
 
 
 def count_days(lakehouse: Lakehouse, use_case: UseCase, *, before: dt.date) -> tuple[DayCounts, ...]:
-    """Return the requests of every day before a day that has any, with how many were labelled in time."""
-    spine, tables = use_case.spine, lakehouse.tables
+    """Return the requests of every day before a day that has any, with how many were labelled in time.
+
+    Where no outcome means a label (``without_outcome``), a request counts once its outcome is due, if outcomes that late are there.
+    """
+    spine, tables, without = use_case.spine, lakehouse.tables, use_case.without_outcome
     end = F.lit(dt.datetime(before.year, before.month, before.day, tzinfo=dt.UTC))
-    due = F.col(spine.prediction_time)
+    due, seconds = F.col(spine.prediction_time), use_case.label_due_days * DAY_SECONDS
     requests = tables.read(spine.table).where(due < end)
-    known = tables.read(use_case.labels.table).where((F.col("known_at") < end) & F.col("label").isNotNull())
+    known = tables.read(use_case.labels.table).where(F.col("known_at") < end)
     labels = known.select(
         F.col("request_key").alias(spine.request_key), F.col("known_at").alias("label_known_at"), "label"
     )
     late = F.col("label_known_at").cast("bigint") - due.cast("bigint")
-    in_time = late <= use_case.label_due_days * DAY_SECONDS
+    in_time = F.coalesce(late <= seconds, F.lit(False))
+    label = F.when(in_time, F.col("label"))
+    if without is not None:
+        (newest,) = known.agg(F.max(F.col("known_at").cast("bigint")).alias("newest")).toArrow().column(0).to_pylist()
+        is_due = due.cast("bigint") + seconds <= F.lit(newest)
+        label = F.when(is_due, F.when(in_time, F.col("label")).otherwise(F.lit(float(without))))
     counted = (
         requests.select(spine.request_key, due)
         .join(labels, on=spine.request_key, how="left")
         .groupBy(F.to_date(due).alias("day"))
         .agg(
             F.count(F.lit(1)).alias("requests"),
-            F.count(F.when(in_time, 1)).alias("labelled"),
-            F.count(F.when(in_time & (F.col("label") > 0.5), 1)).alias("positives"),
+            F.count(label).alias("labelled"),
+            F.count(F.when(label > 0.5, 1)).alias("positives"),
         )
     )
     return tuple(DayCounts(**row) for row in counted.toArrow().to_pylist())

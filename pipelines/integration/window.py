@@ -69,17 +69,26 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Minimums:
-    """What each part of the window must hold at least: the gate's demands, and a week where it demands no days."""
+    """What each part of the window must hold at least: the gate's demands, and a week where it demands no days.
+
+    Attributes
+    ----------
+    evaluated_days
+        Days to evaluate on that a promotion takes; where the data do not allow them, `days` are enough for a verdict.
+    """
 
     days: int
+    evaluated_days: int
     rows: int
     of_each_class: int
 
     @classmethod
-    def of(cls, problem: Target, gate: GatePolicy) -> "Minimums":
-        """Return the minimums for a use case's problem and gate."""
+    def of(cls, problem: Target, gate: GatePolicy, demanded_days: int = 0) -> "Minimums":
+        """Return the minimums for a use case's problem and gate, and the evaluated days that the gate demands."""
+        days = max(MINIMUM_DAYS, gate.minimum_days if gate.method.by_day else 0)
         return cls(
-            days=max(MINIMUM_DAYS, gate.minimum_days if gate.method.by_day else 0),
+            days=days,
+            evaluated_days=max(days, demanded_days if gate.method.by_day else 0),
             rows=gate.minimum_rows,
             # Of several classes all but the first are counted together.
             of_each_class=gate.minimum_positives * max(1, len(problem.classes) - 1) if problem.classes else 0,
@@ -114,7 +123,13 @@ def declared(window: IntegrationWindow) -> Placement:
 
 
 def place_window(
-    days: Sequence[DayCounts], *, problem: Target, gate: GatePolicy, label_due_days: int, horizon: dt.date
+    days: Sequence[DayCounts],
+    *,
+    problem: Target,
+    gate: GatePolicy,
+    demanded_days: int,
+    label_due_days: int,
+    horizon: dt.date,
 ) -> Placement:
     """Return the newest window that the data allow.
 
@@ -124,10 +139,12 @@ def place_window(
         Every day that has requests, in any order.
     problem, gate, label_due_days
         Of the use case.
+    demanded_days
+        Evaluated days that the gate demands where days may depend on each other (`ml.gate.rules.least_days`).
     horizon
         No part of the window ends later.
     """
-    minimums = Minimums.of(problem, gate)
+    minimums = Minimums.of(problem, gate, demanded_days)
     counting = sorted((one for one in days if one.labelled and one.day < horizon), key=lambda one: one.day)
     for end in _ends(counting, horizon):
         parts = _split(counting, end, minimums, label_due_days)
@@ -146,7 +163,8 @@ def _ends(counting: Sequence[DayCounts], horizon: dt.date) -> Iterator[dt.date]:
 
 def _split(counting: Sequence[DayCounts], end: dt.date, minimums: Minimums, label_due_days: int) -> Parts | None:
     """Return the parts of the newest window until an end; None if the data do not allow one."""
-    usable = _due_by(counting, end, label_due_days)[-(SCORED_DAYS + EVALUATED_DAYS + TRAINED_DAYS) :]
+    evaluated_days = max(EVALUATED_DAYS, minimums.evaluated_days)
+    usable = _due_by(counting, end, label_due_days)[-(SCORED_DAYS + evaluated_days + TRAINED_DAYS) :]
     if not usable:
         return None
     share = _share(SCORED_SHARE, usable, MINIMUM_DAYS, SCORED_DAYS)
@@ -165,7 +183,21 @@ def _trained_and_evaluated(
     before: Sequence[DayCounts], scored: Sequence[DayCounts], minimums: Minimums, label_due_days: int
 ) -> Parts | None:
     """Split the days before the scored ones: no more days are evaluated than it takes, so that the rest is trained on."""
-    for number in range(_share(EVALUATED_SHARE, before, minimums.days, EVALUATED_DAYS), len(before)):
+    share = _share(EVALUATED_SHARE, before, minimums.days, EVALUATED_DAYS)
+    demanded = max(share, minimums.evaluated_days)
+    return _split_before(before, scored, range(demanded, len(before)), minimums, label_due_days) or _split_before(
+        before, scored, range(share, min(demanded, len(before))), minimums, label_due_days
+    )
+
+
+def _split_before(
+    before: Sequence[DayCounts],
+    scored: Sequence[DayCounts],
+    evaluated_days: range,
+    minimums: Minimums,
+    label_due_days: int,
+) -> Parts | None:
+    for number in evaluated_days:
         evaluated = before[-number:]
         if minimums.met_by(evaluated):
             trained = _due_by(before, evaluated[0].day, label_due_days)[-TRAINED_DAYS:]

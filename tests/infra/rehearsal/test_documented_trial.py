@@ -41,10 +41,11 @@ ORDER = (
 )
 """What comes first: the page of the platform deploys by hand in a section of its own, after the first jobs."""
 LINES = sorted(
-    (line for _, line in lines_of(TRIAL)),
+    dict.fromkeys(line for _, line in lines_of(TRIAL)),
     key=lambda line: next(place for place, pattern in enumerate(ORDER) if re.search(pattern, line)),
 )
-PRINTED: Mapping[str, str] = {"WORKSPACE_URL": r"https://adb-[\w.-]+"}
+WORKSPACE = re.compile(r"https://adb-[\w.-]+")
+PRINTED: Mapping[str, re.Pattern[str]] = {"WORKSPACE_URL": WORKSPACE}
 """Word of the pages to what an earlier command has printed in its place."""
 
 
@@ -66,10 +67,12 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
 
 
 def _state(settings: Path) -> None:
-    """Put the example of the page into dev's settings."""
+    """Put the example of the page into dev's settings, and let the account's metastore be destroyed in the end."""
     (stated,) = (block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "exposure: public" in block)
-    file = settings / "dev.yaml"
-    file.write_text(yaml.safe_dump(_merged(yaml.safe_load(file.read_text()), yaml.safe_load(stated)), sort_keys=False))
+    for name, change in (("dev", yaml.safe_load(stated)), ("account", {"locks": False})):
+        file = settings / f"{name}.yaml"
+        merged = _merged(yaml.safe_load(file.read_text(encoding="utf-8")), change)
+        file.write_text(yaml.safe_dump(merged, sort_keys=False), encoding="utf-8")
 
 
 def _merged(settings: Any, stated: Any) -> Any:
@@ -79,27 +82,22 @@ def _merged(settings: Any, stated: Any) -> Any:
 
 
 def test_dev_is_deployed_used_and_taken_down_by_the_lines_of_the_pages(rehearsal: Rehearsal) -> None:
-    """Each stack by its identity; afterwards nothing of the trial is left in the account."""
+    """Each stack by its identity, on a disk that keeps the states; afterwards neither a workspace nor a metastore is left."""
     exports, said = list[str](), ""
-    for line in LINES:
+    for written in LINES:
+        line = written
         for word, pattern in PRINTED.items():
-            if word in line:
-                line = line.replace(word, re.findall(pattern, said)[-1])
+            line = line.replace(word, (pattern.findall(said) or [word])[-1])
         if line.startswith("export "):
             exports.append(line)
             continue
-        identity = ACCOUNT if line.endswith(" account") or "dev-account" in line else "dev"
-        import time
-
-        begun = time.monotonic()
-        done = run_after(exports, line, rehearsal.tree, rehearsal.variables(identity))
-        print(
-            f"==== {line} {done.returncode} {time.monotonic() - begun:.0f} s",
-            done.stdout[-1500:],
-            done.stderr[-1500:],
-            flush=True,
-        )
+        identity = ACCOUNT if re.search(r" (dev-)?account\b", line) else "dev"
+        with rehearsal.step(line, identity):
+            done = run_after(exports, line, rehearsal.tree, rehearsal.variables(identity))
         said += done.stdout
         assert done.returncode == 0, f"{line}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
         if line.endswith(" deploy account"):
             rehearsal.give_rights()
+    assert WORKSPACE.search("\n".join(exports))
+    left = {kind: rehearsal.site.cloud.world.store("account", kind) for kind in ("metastores", "workspaces")}
+    assert left == {"metastores": {}, "workspaces": {}}

@@ -35,9 +35,10 @@ def place(
     problem: Problem = Problem.BINARY,
     horizon: dt.date = HORIZON,
     due: int = DUE,
+    demanded: int = 0,
 ) -> Placement:
     """Place a window on days."""
-    return place_window(counts, problem=problem, gate=gate, label_due_days=due, horizon=horizon)
+    return place_window(counts, problem=problem, gate=gate, demanded_days=demanded, label_due_days=due, horizon=horizon)
 
 
 def placed(counts: Sequence[DayCounts], **options: object) -> IntegrationWindow:
@@ -63,6 +64,16 @@ def requirements_hold(counts: Sequence[DayCounts], window: IntegrationWindow, *,
         labelled(counts, evaluated_from, window.trained_until, due=due),
     )
     return all(minimums.smallest_sample(part) <= window.sample and len(part) >= 14 for part in parts)
+
+
+@pytest.mark.parametrize(("number", "demanded", "evaluated"), [(180, 28, 28), (180, 60, 60), (60, 28, 14)])
+def test_as_many_days_are_evaluated_as_the_gate_demands_where_the_data_allow_them(
+    number: int, demanded: int, evaluated: int
+) -> None:
+    """Days that depend on each other have to be more; where they are not there, a window for a verdict is placed all the same."""
+    window = placed(days(number), demanded=demanded)
+    assert window.evaluation_days == evaluated
+    assert requirements_hold(days(number), window)
 
 
 def test_the_window_lies_at_the_end_of_the_data() -> None:

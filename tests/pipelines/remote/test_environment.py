@@ -27,6 +27,7 @@ from pipelines.execution.check import CheckResult
 from pipelines.integration import deployed_tables, local
 from pipelines.integration.deployed import integrate
 from pipelines.integration.steps import first_step, later_steps
+from pipelines.integration.window import DAY_SECONDS
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.remote import snapshots
 from pipelines.remote.connection import Remote, connect
@@ -481,6 +482,25 @@ def test_deployed_and_local_integration_count_the_same(staging: DeployedLakehous
     assert (min(one.day for one in days), max(one.day for one in days)) == (dt.date(2013, 1, 1), dt.date(2013, 3, 11))
     assert all(0 < one.labelled <= one.requests for one in days if one.day < dt.date(2013, 3, 1))
     assert len(here.measured) == 7
+
+
+@pytest.mark.parametrize(("meaning", "positive"), [(0.0, False), (1.0, True)])
+def test_no_outcome_counts_as_the_label_that_it_means_once_it_is_due(
+    staging: DeployedLakehouse, remote: Remote, monkeypatch: pytest.MonkeyPatch, meaning: float, positive: bool
+) -> None:
+    """There and here: outcomes that come too late are none, and nothing is said of requests that are due after the newest one."""
+    stated, before = dataclasses.replace(AIR_TIME, without_outcome=meaning), AIR_TIME.integration.until
+    for a_day in (DAY_SECONDS, 1):  # within seconds no outcome is known
+        for module in (deployed_tables, local):
+            monkeypatch.setattr(module, "DAY_SECONDS", a_day)
+        days = deployed_tables.count_days(remote, Sql(remote), stated, before=before)
+        assert set(days) == set(local.count_days(staging.lakehouse, stated, before=before))
+        *due, newest = sorted((one for one in days if one.labelled), key=lambda one: one.day)
+        assert len(due) > 50
+        assert newest.labelled <= newest.requests
+    assert all((one.labelled, one.positives) == (one.requests, one.requests * positive) for one in due)
+    plain = local.count_days(staging.lakehouse, AIR_TIME, before=before)
+    assert sum(one.labelled for one in plain) == 0
 
 
 @pytest.mark.proof
