@@ -39,7 +39,11 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
                 raise PlanFileError(
                     f"{path} is not a plan: give a file that `terraform show -json` or `plan --json` wrote."
                 )
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise PlanFileError(
+                f"{path} cannot be read as a plan: {error.strerror}; `plan --json` writes one for each stack."
+            ) from error
+        except ValueError as error:
             raise PlanFileError(f"{path} cannot be read as a plan: {error}") from error
         if lacks := _what_lacks(plan):
             raise PlanFileError(f"{path} {lacks}: what is left out could not be reviewed; plan the whole stack again.")
