@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml.spec.errors import LakehouseError
 from pipelines.command_line.console import Console
 from pipelines.commands.options import ENGINE, ROOT, EngineName, EnvironmentName, OneUseCase, Root, named_or_all, opened
 from pipelines.commands.remote.options import Profile, RemoteFlag, at_workspace, refuse_contradictions
@@ -40,26 +41,35 @@ def run(
     remote: RemoteFlag = False,
     profile: Profile = None,
 ) -> int:
-    """Print what the tables and the registry of an environment record."""
+    """Print what the tables and the registry of an environment record; exit code 1 if one of a use case is damaged."""
     console = Console()
     refuse_contradictions(remote=remote, profile=profile, engine=engine, root=root)
     shown = named_or_all(use_case)
     if remote:
         return at_workspace(env, profile, console, lambda connected: show_remote_status(connected, console, shown))
+    code = 0
     with opened(env, engine, root, must_exist=True) as lakehouse:
         for one in shown:
             console.line(f"{one.name} in {env}: {one.description}", style="bold")
-            place = _place(engine, root)
-            cause = _cause(lakehouse, one, f"--env {env} {place}")
-            console.line(f"what to look at: {cause}")
-            for error in errors_of(_last_runs(lakehouse, one), said=cause):
-                console.line(f"  {error}")
-            if not _last_runs(lakehouse, one) and not lakehouse.models.versions(one.model):
-                continue  # nothing more is known of it
-            _show_alarms(lakehouse, one, console, place)
-            for show in (_show_model, _show_quality, _show_runs, _show_findings):
-                show(lakehouse, one, console)
-    return 0
+            try:
+                _show(lakehouse, one, console, _place(engine, root))
+            except LakehouseError as error:  # a damaged table of one use case hides no other
+                console.line(f"what to look at: platform: {error}")
+                code = code or error.exit_code
+    return code
+
+
+def _show(lakehouse: "Lakehouse", use_case: UseCase, console: Console, place: str) -> None:
+    runs = _last_runs(lakehouse, use_case)
+    cause = _cause(lakehouse, use_case, f"--env {lakehouse.environment.name} {place}")
+    console.line(f"what to look at: {cause}")
+    for error in errors_of(runs, said=cause):
+        console.line(f"  {error}")
+    if not runs and not lakehouse.models.versions(use_case.model):
+        return  # nothing more is known of it
+    _show_alarms(lakehouse, use_case, console, place)
+    for show in (_show_model, _show_quality, _show_runs, _show_findings):
+        show(lakehouse, use_case, console)
 
 
 def _cause(lakehouse: "Lakehouse", use_case: UseCase, at: str) -> str:

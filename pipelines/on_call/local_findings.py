@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
-
 from pipelines.declarations.use_case import UseCase
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.on_call.cause import newest_window
@@ -18,5 +16,5 @@ def standing_findings(lakehouse: Lakehouse, use_case: UseCase) -> Sequence[Mappi
     table = lakehouse.tables.read(use_case.table("findings"))
     newest = table.orderBy(table["window_end"].desc()).limit(READ).toArrow().to_pylist()
     days = lakehouse.tables.read(use_case.table("alarm_days"))
-    judged = days.agg(F.max("window_end").alias("judged")).toArrow().to_pylist()[0]["judged"]
-    return newest_window(newest, judged=judged)
+    judged = days.orderBy(days["window_end"].desc()).limit(1).toArrow().to_pylist()
+    return newest_window(newest, judged=judged[0]["window_end"] if judged else None)

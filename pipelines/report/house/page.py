@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ml.spec.errors import LakehouseError
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.use_case import UseCase
@@ -71,11 +72,16 @@ def _mlflow(house: House) -> dict[str, str]:
 def _reported(
     root: Path, use_cases: Sequence[UseCase], placed: PlacedUseCase, estate: EstateSummary | None
 ) -> PlacedUseCase:
+    if not placed.readable:
+        return placed
     declared = next(one for one in use_cases if one.name == placed.use_case)
     folder = root / PAGES
     folder.mkdir(exist_ok=True)
     name = f"{placed.environment}-{placed.use_case}.html"
-    write_report(root, declared, main=placed.environment, out=folder / name, estate=estate)
+    try:
+        write_report(root, declared, main=placed.environment, out=folder / name, estate=estate)
+    except LakehouseError as error:  # of a table that this page does not show, or of another environment
+        return replace(placed, failed=(*placed.failed, f"no report: {error}"))
     return replace(placed, report=f"{PAGES}/{name}")
 
 

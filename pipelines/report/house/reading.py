@@ -9,16 +9,18 @@ from typing import Any
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.spec.errors import LakehouseError
 from pipelines.dataframes.newest_row import newest_row
 from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
+from pipelines.declarations.urgency import CauseArea
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.run_history import killed, last_runs
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
 from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, undelivered
+from pipelines.on_call.cause import Cause, errors_of, failed_first, likely_cause, named, undelivered
 from pipelines.on_call.local_findings import standing_findings
 from pipelines.report.house.records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
@@ -36,11 +38,12 @@ def read_house(root: Path, use_cases: Sequence[UseCase]) -> tuple[PlacedUseCase,
         if not exists(name, root, "embedded"):
             continue
         with open_lakehouse(name, root=root) as lakehouse:
-            found += [
-                _placed(lakehouse, one, place_of(root))
-                for one in use_cases
-                if lakehouse.tables.exists(one.table("runs"))
-            ]
+            for one in use_cases:
+                try:
+                    if lakehouse.tables.exists(one.table("runs")):
+                        found.append(_placed(lakehouse, one, place_of(root)))
+                except LakehouseError as error:  # a damaged table of one use case hides no other
+                    found.append(_damaged(name, one, error))
     return tuple(found)
 
 
@@ -53,6 +56,15 @@ def read_newest(root: Path, use_cases: Sequence[UseCase]) -> dict[str, dict[str,
             with open_lakehouse(name, root=root) as lakehouse:
                 found[name] = {one.table.address: newest_row(lakehouse.tables, one.table) for one in shared}
     return found
+
+
+def _damaged(environment: str, use_case: UseCase, error: LakehouseError) -> PlacedUseCase:
+    return PlacedUseCase(
+        environment=environment, use_case=use_case.name, team=use_case.team, description=use_case.description,
+        cause=Cause(area=CauseArea.PLATFORM, sentence=f"platform: {error}"), champion=None, verdict=None,
+        failed=(f"{use_case.name}: {error}",), findings=(), freshness=(), predictions=0, predicted_until=None, runs=0,
+        last_run=None, seconds=0.0, versions=(), readable=False,
+    )  # fmt: skip
 
 
 def _placed(lakehouse: Lakehouse, use_case: UseCase, place: str) -> PlacedUseCase:

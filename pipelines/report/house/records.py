@@ -47,6 +47,8 @@ class PlacedUseCase:
         Where MLflow shows its runs and versions; None where that is not known.
     alarms
         The alerts that stand, the most urgent first.
+    readable
+        Whether its tables could be read; where not, the cause says why and nothing else is known.
     picture
         Lineage with the champion and the table versions that it was made from, as SVG; empty without a champion.
     """
@@ -70,6 +72,7 @@ class PlacedUseCase:
     report: str | None = None
     links: MlflowLinks | None = None
     alarms: tuple[Alert, ...] = ()
+    readable: bool = True
     picture: str = ""
 
     @property

@@ -189,6 +189,24 @@ def test_assets_name_what_writes_and_reads_them_on_lines_that_fit(
     assert "monitoring.measure" in block
 
 
+def test_a_damaged_table_of_one_use_case_hides_no_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Neither in `status` nor on the page of all environments: both say what is damaged, and go on."""
+    call(capsys, "run", "flight_delay.features", "--root", str(tmp_path), "--param", "until=2013-01-03")
+    call(capsys, "run", "air_time.features", "--root", str(tmp_path), "--param", "until=2013-01-03")
+    commits = (tmp_path / "dev" / "tables" / "air_time_monitoring" / "runs" / "_delta_log").glob("*.json")
+    sorted(commits)[-1].write_text("", encoding="utf-8")
+    code, out, _ = call(capsys, "status", "--root", str(tmp_path))
+    assert code == 1
+    assert "what to look at: platform: table air_time_monitoring.runs: the commit of version" in out
+    assert out.index("air_time in dev") < out.index("flight_delay.features") < out.index("next_visit in dev")
+    assert call(capsys, "ui", "--root", str(tmp_path), "--write-only", "--without-reports")[0] == 0
+    page = (tmp_path / "house.html").read_text(encoding="utf-8")
+    attention = page.partition('id="attention"')[2].partition("</section>")[0]
+    assert attention.count("table air_time_monitoring.runs: the commit of version") == 1
+    assert page.count("Its tables cannot be read") == 1
+    assert page.count("<dt>Champion</dt>") == 1
+
+
 def test_a_list_without_rows_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Also where a use case has no run yet: `status` then says what to do, and nothing else of it."""
     call(capsys, "run", "flight_delay.features", "--root", str(tmp_path), "--param", "until=2013-01-03")
