@@ -99,7 +99,7 @@ def _merged(settings: Any, stated: Any) -> Any:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_dev_is_deployed_used_and_taken_down_by_the_lines_of_the_pages(shell: Shell, stage: str) -> None:
+def test_dev_goes_the_way_of_a_trial_by_the_lines_of_the_pages(shell: Shell, stage: str) -> None:
     """Each stack by its identity, with states on a disk; in the end neither a workspace nor a metastore is left."""
     for line in sorted((line for line in LINES if stage_of(line)[0] == stage), key=stage_of):
         shell.run(line)
