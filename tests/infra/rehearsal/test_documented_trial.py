@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +31,43 @@ pytestmark = [
     pytest.mark.skipif(bool(LACKING), reason=LACKING),
 ]  # fmt: skip
 PAGE = next(page for page in PAGES if page.name == "first-day.md").read_text(encoding="utf-8")
-ORDER = (
-    "TERRAFORM_BINARY_NAME",
-    " (diff|deploy) account$",
-    " deploy ",
-    " output ",
-    "DATABRICKS_HOST",
-    "first-run",
-    " destroy ",
-)
-"""What comes first: the page of the platform deploys by hand in a section of its own, after the first jobs."""
-LINES = sorted(
-    dict.fromkeys(line for _, line in lines_of(TRIAL)),
-    key=lambda line: next(place for place, pattern in enumerate(ORDER) if re.search(pattern, line)),
-)
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "deployed": ("TERRAFORM_BINARY_NAME", " (diff|deploy) account$", " deploy "),
+    "used": (" output ", "DATABRICKS_HOST", "first-run"),
+    "taken down": (" destroy ",),
+}
+"""What happens to dev, in this order, and by which commands: the page of the platform deploys by hand after the first jobs."""
+LINES = list(dict.fromkeys(line for _, line in lines_of(TRIAL)))
 WORKSPACE = re.compile(r"https://adb-[\w.-]+")
 PRINTED: Mapping[str, re.Pattern[str]] = {"WORKSPACE_URL": WORKSPACE}
 """Word of the pages to what an earlier command has printed in its place."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shell:
+    """A shell in the repository of a company: the lines that have set a variable, and what commands have printed."""
+
+    rehearsal: Rehearsal
+    exports: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def run(self, written: str) -> None:
+        """Run a line as the identity that it needs, after those before it."""
+        line = written
+        for word, pattern in PRINTED.items():
+            line = line.replace(word, ([word, *pattern.findall("".join(self.said))])[-1])
+        if line.startswith("export "):
+            self.exports.append(line)
+            return
+        identity = ACCOUNT if re.search(r" (dev-)?account\b", line) else "dev"
+        with self.rehearsal.step(line, identity):
+            done = run_after(self.exports, line, self.rehearsal.tree, self.rehearsal.variables(identity))
+        self.said.append(done.stdout)
+        assert done.returncode == 0, f"{line}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+
+
 @pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A company without a state, whose dev is as the page says; the identity of the account is there."""
     place = tmp_path_factory.mktemp("trial")
     tree = found_company(ROOT, place, ())
@@ -63,7 +80,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     with rehearsal_site(read_stacks(tree / "cdktf.out"), place / "site", site_of(settings)) as site:
         made = Rehearsal(site=site, tree=tree, rights=rights, environments=("dev",), say=print)
         create_account_identity(site, settings, rights)
-        yield made
+        yield Shell(rehearsal=made)
 
 
 def _state(settings: Path) -> None:
@@ -81,23 +98,23 @@ def _merged(settings: Any, stated: Any) -> Any:
     return {**settings, **{key: _merged(settings.get(key), value) for key, value in stated.items()}}
 
 
-def test_dev_is_deployed_used_and_taken_down_by_the_lines_of_the_pages(rehearsal: Rehearsal) -> None:
-    """Each stack by its identity, on a disk that keeps the states; afterwards neither a workspace nor a metastore is left."""
-    exports, said = list[str](), ""
-    for written in LINES:
-        line = written
-        for word, pattern in PRINTED.items():
-            line = line.replace(word, (pattern.findall(said) or [word])[-1])
-        if line.startswith("export "):
-            exports.append(line)
-            continue
-        identity = ACCOUNT if re.search(r" (dev-)?account\b", line) else "dev"
-        with rehearsal.step(line, identity):
-            done = run_after(exports, line, rehearsal.tree, rehearsal.variables(identity))
-        said += done.stdout
-        assert done.returncode == 0, f"{line}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+@pytest.mark.parametrize("stage", STAGES)
+def test_dev_goes_the_way_of_a_trial_by_the_lines_of_the_pages(shell: Shell, stage: str) -> None:
+    """Each stack by its identity, with states on a disk; in the end neither a workspace nor a metastore is left."""
+    for line in sorted((line for line in LINES if stage_of(line)[0] == stage), key=stage_of):
+        shell.run(line)
         if line.endswith(" deploy account"):
-            rehearsal.give_rights()
-    assert WORKSPACE.search("\n".join(exports))
-    left = {kind: rehearsal.site.cloud.world.store("account", kind) for kind in ("metastores", "workspaces")}
-    assert left == {"metastores": {}, "workspaces": {}}
+            shell.rehearsal.give_rights()
+    world = shell.rehearsal.site.cloud.world
+    there = [bool(world.store("account", kind)) for kind in ("metastores", "workspaces")]
+    assert there == [stage != "taken down"] * 2
+
+
+def stage_of(line: str) -> tuple[str, int]:
+    """Return when a line is run, and its place then."""
+    return next(
+        (stage, place)
+        for stage, patterns in STAGES.items()
+        for place, pattern in enumerate(patterns)
+        if re.search(pattern, line)
+    )
