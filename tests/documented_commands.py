@@ -1,6 +1,7 @@
 """Which commands of the pages a test runs, and why none runs the others: ``python -m benchmarks documented`` counts them."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ RUN_IN_CLOUD: Mapping[str, str] = {
 """Page to the commands that `CLOUD` runs in emulated environments, each as the identity that the page names."""
 LOOPBACK = "tests/pipelines/remote/test_operations_guide.py"
 RUN_ON_LOOPBACK: Mapping[str, str] = {
+    "jobs.md": r"mlops run .* --remote",
     "operations.md": r"pipelines run .* --remote",
     "run-books.md": r"pipelines (run|rollback|promote|backfill) .*--remote",
 }
@@ -115,6 +117,11 @@ def commands(page: Path) -> list[str]:
     blocks = re.findall(r"^ *```bash\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def own_words(line: str) -> list[str]:
+    """Return the words of a command of ours, without the program."""
+    return shlex.split(line)[1 if line.startswith(".venv/bin/mlops ") else 3 :]
 
 
 def run_by(page: Path, line: str) -> str:

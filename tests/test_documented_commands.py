@@ -102,6 +102,11 @@ def test_the_commands_of_a_page_do_what_it_shows_from_top_to_bottom(clone: Path,
         assert done.returncode in codes_of(line), f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+def test_a_command_that_needs_a_workspace_is_run_where_there_is_one() -> None:
+    """A clone alone has none: such a command belongs to an emulated environment, or has its reason."""
+    assert [line for lines in run_by_themselves().values() for line in lines if "--remote" in line] == []
+
+
 def test_most_kinds_of_commands_are_run_and_each_reason_is_needed() -> None:
     """The list is not empty, every command is run or has a reason, and no reason and no preparation is left over."""
     own = run_by_themselves()

@@ -1,7 +1,6 @@
 """The guide to deployed environments: its commands are accepted, and the errors that it quotes are in the code."""
 
 import re
-import shlex
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +17,7 @@ from pipelines.declarations.environment import environment
 from pipelines.declarations.registry import job, use_case
 from pipelines.execution.parameters import resolve
 from pipelines.remote import connection
-from tests.documented_commands import LOOPBACK, lines_of
+from tests.documented_commands import LOOPBACK, lines_of, own_words
 from tests.pipelines.remote.deployed import FAILED, RUNNING, SUCCEEDED, deployed_jobs, snapshot, task
 from tests.pipelines.remote.loopback_workspace import LoopbackWorkspace, VirtualClock
 
@@ -46,7 +45,7 @@ def test_the_guide_has_commands() -> None:
 @pytest.mark.parametrize("line", OURS)
 def test_every_command_is_accepted_with_its_options(line: str) -> None:
     """The command line parses each command; its names, parameters and tasks exist."""
-    words = shlex.split(line)[3:]
+    words = own_words(line)
     arguments = parsed(command_line.PROGRAM, words)
     assert environment(arguments["env"])
     if words[0] == "run":
@@ -65,7 +64,7 @@ def test_a_documented_command_follows_what_it_starts_to_its_end(
     line: str, logged_in: LoopbackWorkspace, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As written on its page: the deployed jobs are started in their order, or the earlier run is followed or repaired."""
-    command, about, *rest = shlex.split(line)[3:]
+    command, about, *rest = own_words(line)
     where = next(value for option, value in pairwise(rest) if option in ("--env", "--to"))
     declared, held = use_case(about.partition(".")[0]), logged_in.held
     held.jobs, held.catalogs = deployed_jobs(where, jobs_of=declared), {where}
