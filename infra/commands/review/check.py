@@ -23,7 +23,7 @@ from infra.checks.registry import findings
 from infra.checks.secrets import secrets_in_files
 from infra.checks.security_analysis import coverage_table
 from infra.checks.state_storage import state_findings
-from infra.checks.waivers import WAIVERS, Review, Waiver, read_waivers, review
+from infra.checks.waivers import EXPIRED, NEVER, TOO_LONG, WAIVERS, Review, Waiver, read_waivers, review
 from infra.commands.options import OUT, SettingsFolder, SynthesizedFolder, WaiversFile
 from infra.commands.review.judge import CEILINGS, judge, judges_of, last_release
 from infra.config.checks import load_settings
@@ -154,6 +154,17 @@ def report(reviewed: Review, *, skipped_checkov: bool = False) -> list[str]:
     if not skipped_checkov:
         lines += [f"unused waiver: {w.check} {w.resource} ({w.owner}); remove it." for w in reviewed.unused]
     lines.append(f"{len(reviewed.open)} open, {len(reviewed.waived)} waived.")
+    checks = {finding.check for finding in reviewed.open} - {EXPIRED, TOO_LONG}
+    if accepted := sorted(checks - NEVER):
+        lines.append(
+            f"Change what {', '.join(accepted)} finds, or let its owner accept it until a day by an entry in "
+            f"infra/{WAIVERS.name}: check, resource, reason, owner, expires."
+        )
+    if refused := sorted(checks & NEVER):
+        lines.append(
+            f"No waiver excuses {', '.join(refused)}: change the settings, or the ceilings in infra/ceilings.yaml with "
+            "whoever owns them."
+        )
     return lines
 
 

@@ -10,7 +10,7 @@ from infra.__main__ import main
 from infra.checks import checkov
 from infra.checks.checkov import CheckovError, checkov_findings
 from infra.checks.finding import PolicyFinding
-from infra.checks.waivers import read_waivers
+from infra.checks.waivers import Review, read_waivers
 from infra.commands.review import check as commands
 from infra.terraform_cli.synthesized import SynthesizedStack
 
@@ -102,6 +102,20 @@ def test_the_shipped_stacks_pass(call: Callable[..., int], capsys: pytest.Captur
     assert "0 open" in capsys.readouterr().out
 
 
+def test_what_is_open_is_answered_with_what_can_be_done() -> None:
+    """A waiver where one may excuse it, a change where none does, and nothing where nothing is open."""
+    opened = tuple(
+        PolicyFinding(check=check, resource="dev-platform/a.b", message="x.")
+        for check in ("CKV_AZURE_158", "state-is-closed", "waiver-expired")
+    )
+    counted, change, never = commands.report(Review(open=opened, waived=(), unused=()))[-3:]
+    assert counted == "3 open, 0 waived."
+    assert change.startswith("Change what CKV_AZURE_158 finds, or let its owner accept it until a day")
+    assert "infra/waivers.yaml: check, resource, reason, owner, expires." in change
+    assert never.startswith("No waiver excuses state-is-closed: ")
+    assert commands.report(Review(open=(), waived=(), unused=())) == ["0 open, 0 waived."]
+
+
 def test_an_undeclared_opening_fails_with_one_line_per_finding(
     call: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,7 +124,9 @@ def test_an_undeclared_opening_fails_with_one_line_per_finding(
         text = path.read_text(encoding="utf-8").replace("reads: [prod]", "reads: []")
         (tmp_path / path.name).write_text(text, encoding="utf-8")
     assert call("--settings", tmp_path) == 1
-    assert "environments-are-isolated prod-workspace/databricks_" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "environments-are-isolated prod-workspace/databricks_" in said
+    assert "No waiver excuses environments-are-isolated" in said
 
 
 def test_an_expired_waiver_fails_the_command(
