@@ -6,6 +6,8 @@ Examples
   python -m infra cloud --empty
 """
 
+import shlex
+import sys
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +18,7 @@ from infra.emulated_cloud.prepared import callers, new_cloud
 from infra.emulated_cloud.server import Addresses, served
 from infra.emulated_cloud.world import Site
 from infra.emulated_compute.compute import computing
+from pipelines.command_line import interrupts
 
 FOLDER = Path("build/cloud")
 EPILOG = "Deployed jobs run. It refuses what the services refuse; docs/platform.md says what it does not know. Nothing of it survives."
@@ -32,15 +35,20 @@ def run(
     """Start it, print how clients reach it, and serve until the process is interrupted."""
     site = Site(prepared=not empty)
     cloud = new_cloud(site)
-    with served(cloud, folder) as addresses, computing(cloud, folder / "compute", addresses.hosts):
-        print("\n".join(directions(addresses, site)), flush=True)
-        threading.Event().wait()
+    try:
+        with served(cloud, folder) as addresses, computing(cloud, folder / "compute", addresses.hosts):
+            print("\n".join(directions(addresses, site)), flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        print("ended: nothing of this cloud is kept, and its tokens are gone. A new one begins anew.", flush=True)
+        interrupts.end_process(interrupts.exit_code())
     return 0
 
 
 def directions(addresses: Addresses, site: Site) -> list[str]:
     """Return what a person reads who wants to use it."""
     workspaces = [name for name, _ in site.workspaces]
+    authority = shlex.quote(str(addresses.authority))
     names = ", ".join(caller.name for caller in callers(site))
     return [
         *(f"{name:10} {address}" for name, address in addresses.hosts.items()),
@@ -50,10 +58,10 @@ def directions(addresses: Addresses, site: Site) -> list[str]:
         "Databricks SDK and MLflow client:",
         f"  export DATABRICKS_HOST={addresses.hosts[workspaces[0]]}",
         (
-            f'  export DATABRICKS_TOKEN=$(python -c \'import json; print(json.load(open("{addresses.tokens}"))'
-            f'["identities"]["{workspaces[0]}"]["token"])\')'
+            f"  export DATABRICKS_TOKEN=$({shlex.quote(sys.executable)} -c 'import json, sys; "
+            f'print(json.load(open(sys.argv[1]))["identities"]["{workspaces[0]}"]["token"])\' {shlex.quote(str(addresses.tokens))})'
         ),
         "  export MLFLOW_TRACKING_URI=databricks",
         "Under the real host names, Terraform's providers included; a user name is the virtual network to come from:",
-        f"  export HTTPS_PROXY={addresses.proxy} SSL_CERT_FILE={addresses.authority} REQUESTS_CA_BUNDLE={addresses.authority}",
+        f"  export HTTPS_PROXY={addresses.proxy} SSL_CERT_FILE={authority} REQUESTS_CA_BUNDLE={authority}",
     ]

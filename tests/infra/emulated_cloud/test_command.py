@@ -1,7 +1,6 @@
 """``python -m infra cloud`` serves, says how it is reached, and leaves no token behind."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +26,8 @@ def started(
 ) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Start the command; give its process and the lines it prints first."""
     arguments = [sys.executable, *line.split()[1:], "--folder", str(folder)]
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         printed = []
         for line in process.stdout:
@@ -41,23 +41,32 @@ def started(
 
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
-    """With the printed lines a shell holds the token of dev's principal; after Ctrl-C no token is left."""
-    with started(tmp_path) as (process, printed):
-        tokens = json.loads((tmp_path / "tokens.json").read_text(encoding="utf-8"))
+    """With the printed lines a shell holds the token of dev's principal; after Ctrl-C no token is left.
+
+    The lines work as they are printed: on a machine without a program `python`, and in a folder whose name has blanks and quotes.
+    """
+    folder = tmp_path / "mein Büro's cloud"
+    with started(folder) as (process, printed):
+        tokens = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
         token = tokens["identities"]["dev"]["token"]
-        exports = [line.strip() for line in printed if "export DATABRICKS" in line]
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        exports = [line.strip() for line in printed if line.startswith("  export ")]
+        names = ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "HTTPS_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
         shown = subprocess.run(
-            ["sh", "-c", "\n".join([*exports, 'printf "%s %s" "$DATABRICKS_HOST" "$DATABRICKS_TOKEN"'])],
-            capture_output=True, text=True, check=True, env={**os.environ, "PATH": path},
-        ).stdout.split()  # fmt: skip
-        assert shown == [tokens["hosts"]["dev"], token]
+            ["/bin/sh", "-c", "\n".join([*exports, *(f'printf "%s\\n" "${name}"' for name in names)])],
+            capture_output=True, text=True, check=True, env={"PATH": ""},
+        ).stdout.splitlines()  # fmt: skip
+        authority = str(folder / "authority.pem")
+        assert shown == [tokens["hosts"]["dev"], token, tokens["proxy"], authority, authority]
         me = WorkspaceClient(host=shown[0], token=shown[1], auth_type="pat").current_user.me()
         assert me.user_name == tokens["identities"]["dev"]["principal"]
         assert not any(token in line for line in printed)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
-    assert not (tmp_path / "tokens.json").exists()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read().startswith("ended: nothing of this cloud is kept")
+        assert process.stderr.read() == ""
+    assert not (folder / "tokens.json").exists()
 
 
 @pytest.mark.proof
