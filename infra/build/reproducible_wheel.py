@@ -72,7 +72,7 @@ def build_wheel(root: Path = ROOT, *, expect: str | None = None) -> Release:
         Path(release.wheel_path).unlink()
         raise WheelBuildError(
             f"{release.wheel} has sha256 {release.sha256}, but {expect} is expected: it is removed. Check out the commit of the "
-            "expected wheel and build with its code of this repository."
+            "expected wheel and build it there."
         )
     return release
 

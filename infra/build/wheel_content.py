@@ -72,9 +72,8 @@ def read_wheel(path: Path) -> WheelContent:
             names = archive.namelist()
             texts = {name: archive.read(name).decode("utf-8") for name in names if _is_text(name)}
     except (OSError, zipfile.BadZipFile) as error:
-        raise WheelReadError(
-            f"there is no wheel at {path}: build it with `python -m infra wheel`. ({error})"
-        ) from error
+        why = "" if isinstance(error, FileNotFoundError) else f" ({error})"
+        raise WheelReadError(f"there is no wheel at {path}: build it with `python -m infra wheel`.{why}") from error
     metadata = next((text for name, text in texts.items() if name.endswith(".dist-info/METADATA")), None)
     if metadata is None:
         raise WheelReadError(f"{path.name} has no metadata and is not a wheel: build it with `python -m infra wheel`.")

@@ -139,6 +139,8 @@ def read(folder: Path = FOLDER) -> Reading:
     folder
         Where ``account.yaml``, ``teams.yaml`` and one file per environment are.
     """
+    if not folder.is_dir():
+        return Reading(files={}, settings=None, mistakes=(_about(str(folder), "there is no such folder of settings"),))
     mistakes: list[Mistake] = []
     files: dict[str, SettingsFile] = {}
     account = _read(folder, "account", AccountSettings, files, mistakes)

@@ -70,7 +70,8 @@ def merge_base(root: Path, *names: str) -> str:
         if done.returncode == 0:
             return done.stdout.strip()
     raise RebuildError(
-        f"the tree shares no commit with {' or '.join(names)}: fetch the whole history, or name a commit with --base."
+        f"the tree shares no commit with {' or '.join(names)}: fetch the whole history, or name another commit (`review --base`, "
+        "`check --judged-by`)."
     )
 
 

@@ -39,7 +39,11 @@ def read_plans(paths: Iterable[Path]) -> Mapping[str, Mapping[str, Any]]:
                 raise PlanFileError(
                     f"{path} is not a plan: give a file that `terraform show -json` or `plan --json` wrote."
                 )
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise PlanFileError(
+                f"{path} cannot be read as a plan: {error.strerror}; `plan --json` writes one for each stack."
+            ) from error
+        except ValueError as error:
             raise PlanFileError(f"{path} cannot be read as a plan: {error}") from error
         plans[path.stem] = plan
     return plans

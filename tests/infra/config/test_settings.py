@@ -5,6 +5,7 @@ import datetime as dt
 import ipaddress
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -15,7 +16,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from infra.config.checks import load_settings
-from infra.config.loading import FOLDER, Settings, SettingsError, parse
+from infra.config.loading import FOLDER, Settings, SettingsError, parse, read
 from infra.config.schema import MODELS, schema_files
 from infra.constructs.azure.network import subnet_ranges
 from pipelines.declarations.environment import ENVIRONMENTS
@@ -387,6 +388,15 @@ def test_a_file_that_is_not_text_is_named(folder: Any) -> None:
     """Bytes that are no UTF-8."""
     (folder.path / "dev.yaml").write_bytes(b"\xff\xfe\x00")
     assert any("settings/dev.yaml: the file is not" in sentence for sentence in mistakes_of(folder))
+
+
+def test_a_folder_that_does_not_exist_is_one_mistake(tmp_path: Path) -> None:
+    """By its whole name, instead of each file that it lacks; the same for a file in its place."""
+    (tmp_path / "file").touch()
+    for name in ("nowhere", "file"):
+        assert [str(one) for one in read(tmp_path / name).mistakes] == [
+            f"{tmp_path / name}: there is no such folder of settings"
+        ]
 
 
 def test_a_missing_environment_is_named_and_a_misspelt_one_too(folder: Any) -> None:
