@@ -59,11 +59,16 @@ def untaint(addresses: Sequence[str], folder: Path) -> str:
     folder
         The stack's folder.
     """
-    commands = " && ".join(f"terraform -chdir={folder} untaint {address}" for address in addresses)
+    commands = " && ".join(f"{_terraform(folder)} untaint {shlex.quote(address)}" for address in addresses)
     return (
         f"the creation of {', '.join(addresses)} was cut off, so Terraform would replace what is protected against that: "
         f"keep what was created with `{commands}`, then plan again."
     )
+
+
+def _terraform(folder: Path) -> str:
+    """Return the beginning of a command in a stack's folder, for a shell: its place may have blanks."""
+    return f"terraform -chdir={shlex.quote(str(folder))}"
 
 
 def not_recorded(output: str, resources: Mapping[str, Any] | None = None) -> dict[str, str]:
@@ -108,7 +113,7 @@ def take_over(found: Mapping[str, str], folder: Path) -> str:
         The stack's folder.
     """
     commands = " && ".join(
-        f"terraform -chdir={folder} import {address} {shlex.quote(one)}" for address, one in found.items()
+        f"{_terraform(folder)} import {shlex.quote(address)} {shlex.quote(one)}" for address, one in found.items()
     )
     unknown = " (the provider's page of the type says what its ID is)" if "ID" in found.values() else ""
     return (

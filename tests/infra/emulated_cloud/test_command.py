@@ -1,7 +1,6 @@
 """``python -m infra cloud`` serves, says how it is reached, and leaves no token behind."""
 
 import json
-import os
 import signal
 import subprocess
 import sys

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from infra.terraform_cli.driver import StateMissingError, Terraform, TerraformError
-from infra.terraform_cli.known_errors import not_recorded, take_over
+from infra.terraform_cli.known_errors import not_recorded, take_over, untaint
 
 
 def stack(folder: Path, name: str, content: dict[str, object]) -> Terraform:
@@ -123,6 +124,17 @@ def test_what_exists_without_being_in_the_state_is_taken_over_by_the_printed_com
     said = take_over(not_recorded(CATALOG), Path("stacks/dev-workspace"))
     assert "`terraform -chdir=stacks/dev-workspace import databricks_catalog.catalog dev`, then plan again" in said
     assert "says what its ID is" in take_over(not_recorded(JOB), Path("x"))
+
+
+@pytest.mark.parametrize("place", ["stacks/dev-workspace", "mein Büro's house/stacks/dev-workspace"])
+def test_a_printed_command_works_as_it_is_printed(place: str) -> None:
+    """A shell takes it apart into its words, wherever the repository lies."""
+    said = (untaint(["databricks_catalog.catalog"], Path(place)), take_over(not_recorded(CATALOG), Path(place)))
+    words = [shlex.split(sentence.partition("`")[2].rpartition("`")[0]) for sentence in said]
+    assert words == [
+        ["terraform", f"-chdir={place}", "untaint", "databricks_catalog.catalog"],
+        ["terraform", f"-chdir={place}", "import", "databricks_catalog.catalog", "dev"],
+    ]
 
 
 def test_the_id_follows_from_the_stack_through_its_references() -> None:
