@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.metrics.decision_costs import decided, expected_costs
 from ml.models.explanation import Explained, explain
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.spec.costs import ErrorCosts, decisions
 from ml.spec.errors import NotPossibleError
 from ml.spec.target import MultiClass, Target
@@ -77,9 +77,9 @@ def explain_requests(
         If a request was not scored here, or no row is stored that the version was trained or evaluated on.
     """
     rows = _scored(lakehouse, use_case, version, keys)
-    inputs = list(use_case.inputs)
-    background = _background(lakehouse, use_case, version, seed)[inputs]
     model = lakehouse.models.load(version)
+    inputs = known_inputs(model, use_case.inputs)
+    background = _background(lakehouse, use_case, version, seed)[inputs]
     scores = predict(model, rows[inputs], problem=use_case.problem)
     explained: dict[str, ExplainedRequest] = {}
     for of_class, places in _by_class(scores, use_case.problem):

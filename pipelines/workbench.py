@@ -24,7 +24,7 @@ from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.gate.decision import decide
 from ml.gate.verdict import Verdict
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.spec.errors import NotPossibleError
 from ml.spec.estimator import EstimatorSpec
 from ml.spec.weights import SAMPLE_WEIGHT
@@ -128,7 +128,7 @@ class Workbench:
         self, number: int, name: str, model: Any, rows: pd.DataFrame, *, until: pd.Timestamp, overlap: int
     ) -> Contender:
         begun = perf_counter()
-        scores = predict(model, rows[list(self.use_case.inputs)], problem=self.use_case.problem)
+        scores = predict(model, rows[known_inputs(model, self.use_case.inputs)], problem=self.use_case.problem)
         seconds = (perf_counter() - begun) / max(len(rows), 1) * 1000
         return Contender(
             version=number, estimator=name, scores=scores, trained_until=until, overlap_rows=overlap,

@@ -1,5 +1,6 @@
 """Scores rows with a fitted model: one finite number per row, or an error with the reason."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,6 +61,15 @@ def predict(model: Any, inputs: "pd.DataFrame | ColumnTable", *, problem: Target
     else:
         scores = np.asarray(model.predict(frame), dtype=np.float64)
     return checked_scores(scores, rows=len(frame), problem=problem)
+
+
+def known_inputs(model: Any, declared: Sequence[str]) -> list[str]:
+    """Return the declared inputs that a model was trained on: those that were declared later are none of an earlier version.
+
+    One that it was trained on and that is declared no more is missing then, and `predict` refuses the rows.
+    """
+    wanted = getattr(model, "feature_names_in_", None)
+    return list(declared) if wanted is None else [name for name in declared if name in set(wanted)]
 
 
 def probe_of(model: Any, inputs: pd.DataFrame, *, problem: Target) -> tuple[pd.DataFrame, str]:

@@ -125,9 +125,9 @@ def _scored_days(days: "pd.Series[pd.Timestamp]", length: int, due_days: int) ->
     end = days.max() + pd.Timedelta(days=1)
     wished = max(min(round(SCORED_SHARE * length), MOST_SCORED_DAYS), due_days + LEAST_SCORED_DAYS)
     begin = end - pd.Timedelta(days=wished)
-    whole_months = (end - (begin if begin.day == 1 else begin + pd.offsets.MonthBegin(1))).days
-    if whole_months >= due_days + LEAST_SCORED_DAYS:
-        yield whole_months
+    months = [begin.replace(day=1), begin.replace(day=1) + pd.offsets.MonthBegin(1)]
+    nearest = sorted(months, key=lambda month: abs((month - begin).days))
+    yield from ((end - month).days for month in nearest if (end - month).days >= due_days + LEAST_SCORED_DAYS)
     yield wished
     yield from (
         scored for scored in (due_days + 2 * LEAST_SCORED_DAYS, due_days + LEAST_SCORED_DAYS) if scored < wished

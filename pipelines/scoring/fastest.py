@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from pipelines.scoring.compiled import compiled
 from pipelines.scoring.function import ScoringFunction
 from pipelines.scoring.kept_libraries import KeptLibraries
@@ -44,7 +44,7 @@ def fastest(
     PredictionError
         If the estimator fails on the rows.
     """
-    inputs = rows.select(list(function.inputs))
+    inputs = rows.select(known_inputs(fitted, function.inputs))
     frame = inputs.to_pandas()
     with threadpool_limits(limits=1):  # the other processors are for who asks meanwhile
         here = predict(fitted, frame, problem=function.problem)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.metrics import decision_costs
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.spec.costs import DECISION, DECISION_THRESHOLD, Costs, ErrorCosts
 from ml.spec.errors import LakehouseError, sentence_of
 from ml.spec.target import PREDICTED_CLASS, MultiClass, Target, made_columns, score_columns
@@ -256,7 +256,7 @@ class ScoringFunction:
 
 def with_scores(rows: pa.Table, model: Any, *, inputs: Sequence[str], problem: Target) -> pa.Table:
     """Return rows with the columns that a model makes of their inputs."""
-    asked = rows.select(list(inputs))
+    asked = rows.select(known_inputs(model, inputs))
     scores = predict(model, asked if getattr(model, "takes_tables", False) else asked.to_pandas(), problem=problem)
     found, kinds = made(scores, problem), made_columns(problem)
     values = [pa.array(values, ARROW_TYPES[kinds[name]]) for name, values in found.items()]

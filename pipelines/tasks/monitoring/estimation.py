@@ -17,7 +17,7 @@ from ml.estimation.metric_estimates import Estimate, Estimation, estimates, lear
 from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.monitoring.findings import Window
 from pipelines.dataframes.scoring import scores_in
 from pipelines.dataframes.training_rows import sampled
@@ -124,7 +124,8 @@ def _learned(context: Context, number: int) -> Estimation | None:
         evaluated = evaluated.where(sampled(F.col("request_key"), limit / count, row_limits.SAMPLE_SEED))
     rows = to_pandas(evaluated.select("label", *use_case.inputs))
     inputs = rows[list(use_case.inputs)]
-    scores = predict(models.load(version), inputs, problem=use_case.problem)
+    model = models.load(version)
+    scores = predict(model, inputs[known_inputs(model, use_case.inputs)], problem=use_case.problem)
     return learn(
         use_case.problem, inputs, scores, rows["label"].to_numpy(np.float64),
         numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, costs=use_case.costs,

@@ -21,7 +21,7 @@ from ml.metrics.days import days_of
 from ml.metrics.metric_table import metric
 from ml.metrics.quality_metrics import MetricError
 from ml.models.importance import ImportanceRows, InputImportance, permutation_importance
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.monitoring.findings import Window
 from ml.monitoring.window_metrics import Predictions
 from ml.spec.errors import sentence_of
@@ -216,7 +216,7 @@ def _contender(
     scores, failure, seconds, model = None, None, None, None
     try:
         model = context.lakehouse.models.load(version)
-        inputs = rows[list(use_case.inputs)]
+        inputs = rows[known_inputs(model, use_case.inputs)]
         scores = predict(model, inputs, problem=use_case.problem)
         seconds = seconds_per_1000(model, inputs, use_case.problem)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
@@ -242,7 +242,7 @@ def _importance(context: Context, version: ModelVersion, model: Any, rows: pd.Da
     """
     use_case = context.use_case
     measured_on = ImportanceRows(
-        inputs=rows[list(use_case.inputs)], labels=rows["label"].to_numpy(np.float64),
+        inputs=rows[known_inputs(model, use_case.inputs)], labels=rows["label"].to_numpy(np.float64),
         units=units_of(days_of(rows["prediction_at"]), rows, use_case.clusters), weights=metric_weights(use_case, rows),
     )  # fmt: skip
     measured = metric(use_case.gate.metric, use_case.problem, use_case.costs)

@@ -27,7 +27,7 @@ from ml.evaluation.summarised_evaluation import (
 from ml.labels.maturity import LabelCounts
 from ml.metrics.segment_sums import Layout, class_columns
 from ml.metrics.targets import label_values, scores_shape
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.monitoring.findings import Window
 from ml.monitoring.summarised_windows import summarised_measurements
 from ml.spec.errors import sentence_of
@@ -246,7 +246,7 @@ def _contender(context: Context, version: ModelVersion, rows: DataFrame, overlap
     model, failure, seconds = None, None, None
     try:
         model = context.lakehouse.models.load(version)
-        sample = rows.select(*use_case.inputs).limit(TIMED_ROWS).toArrow().to_pandas()
+        sample = rows.select(*known_inputs(model, use_case.inputs)).limit(TIMED_ROWS).toArrow().to_pandas()
         seconds = seconds_per_1000(model, sample, use_case.problem)
     except Exception as error:  # noqa: BLE001 - whatever a model raises is recorded with it and refused by the gate
         model, failure = None, sentence_of(error)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from ml.models.fitting import fit
-from ml.models.prediction import PredictionError, predict
+from ml.models.prediction import PredictionError, known_inputs, predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 
 ROWS = pd.DataFrame({"distance": [1.0, 2.0, 3.0, 4.0], "carrier": ["AA", "UA", None, "AA"]})
@@ -64,6 +64,15 @@ def test_a_regression_may_leave_zero_to_one_but_not_be_nan() -> None:
     assert predict(Returning([-5, 0, 5, 90]), ROWS, problem=Problem.REGRESSION).tolist() == [-5, 0, 5, 90]
     with pytest.raises(PredictionError, match="1 scores of 4"):
         predict(Returning([1, 2, 3, np.nan]), ROWS, problem=Problem.REGRESSION)
+
+
+def test_an_input_that_was_declared_later_is_none_of_an_earlier_version() -> None:
+    """Such a version scores rows that have it, by its own inputs; what it does not say is all of them."""
+    declared = [*ROWS.columns, "new"]
+    own = known_inputs(model(), declared)
+    assert own == list(ROWS.columns)
+    assert len(predict(model(), ROWS.assign(new=1.0)[own], problem=Problem.BINARY)) == len(ROWS)
+    assert known_inputs(object(), declared) == declared
 
 
 @pytest.mark.parametrize("scorer", [model(), Returning([0.1, 0.2, 0.3, 0.4])], ids=["ours", "trained elsewhere"])

@@ -334,6 +334,15 @@ def test_the_next_commands_can_be_pasted_whatever_the_folder_is_called(tmp_path:
     assert f"location={folder}" in shlex.split(features)
 
 
+def test_the_page_shows_the_commands_that_are_printed_for_its_file(tmp_path: Path) -> None:
+    """The file of the test that runs the page: the orders of 2024."""
+    orders = german_orders(tmp_path, rows=6_080).rename(tmp_path / "orders.csv")
+    printed = next_commands(proposed(orders, time_zone="Europe/Berlin"), "returns").replace(str(tmp_path), "FOLDER")
+    page = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```bash\n[^`]+? new returns .*\n([^`]+)```", page)
+    assert block.splitlines() == [line.strip() for line in printed.splitlines()[1:]]
+
+
 def test_a_named_zone_key_and_label_are_taken(tmp_path: Path) -> None:
     """What a person says goes before what the file proposes, and is no longer to be decided."""
     berlin = proposed(german_orders(tmp_path), time_zone="Europe/Berlin")

@@ -10,14 +10,16 @@ import pandas as pd
 import psycopg
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from ml.models.prediction import predict
 from ml.spec.costs import ClassCosts
+from ml.spec.estimator import Problem
 from ml.spec.target import MultiClass
 from pipelines.declarations.online_store import store_address
 from pipelines.lakehouse.registry.storing import served_signature
 from pipelines.online.publishing import publish
-from pipelines.scoring.function import InputsError
+from pipelines.scoring.function import InputsError, with_scores
 from pipelines.scoring.online import OnlineFeatures, StoreError, empty_features
 from tests.pipelines.online_store import empty_store, started
 from tests.pipelines.scoring.declared_trips import (
@@ -236,3 +238,13 @@ def test_instants_are_those_of_greenwich_whatever_zone_a_request_is_in(model: An
         [{"trip": "t", "asked_at": dt.datetime(2013, 2, 1, 20, tzinfo=zone)}], schema=FUNCTION.schema()
     )
     assert FUNCTION.answer(asked, empty_features(FUNCTION), model, version=1).to_pylist()[0]["hour"] == 1.0
+
+
+def test_an_earlier_version_scores_rows_with_an_input_that_was_declared_later() -> None:
+    """By its own inputs: a new input must not stop the champion of yesterday."""
+    rows = pd.DataFrame({"miles": [1.0, 2.0, 3.0], "fare": [2.0, 4.0, 6.5], "new": [7.0, 8.0, 9.0]})
+    before = LinearRegression().fit(rows[["miles", "fare"]], [1.0, 2.0, 3.0])
+    scored = with_scores(
+        pa.Table.from_pandas(rows), before, inputs=["miles", "fare", "new"], problem=Problem.REGRESSION
+    )
+    assert scored["score"].to_pylist() == before.predict(rows[["miles", "fare"]]).tolist()

@@ -229,6 +229,16 @@ def test_a_candidate_of_another_signature_does_not_count(life: Life, numeric: tu
     assert number_of(lakehouse, CHAMPION) == champion.number
 
 
+def test_a_version_from_before_an_input_was_declared_is_scored_on_its_own_inputs(life: Life) -> None:
+    """Otherwise nothing could be compared with the champion of yesterday, and it could score no more."""
+    lakehouse, champion, seen, _ = life
+    before = replace(FLIGHT_DELAY, numeric_inputs=FLIGHT_DELAY.numeric_inputs[:-1])
+    registered(lakehouse, trained(seen, declared=before), seen, declared=before)
+    _, failed = judge(lakehouse)
+    assert "counts" not in failed
+    assert number_of(lakehouse, CHAMPION) >= champion.number
+
+
 def test_an_evaluation_on_too_few_rows_is_refused(life: Life) -> None:
     """However good the candidate is."""
     lakehouse, champion, _, sound = life
