@@ -29,6 +29,7 @@ RUN_IN_CLOUD: Mapping[str, str] = {
 """Page to the commands that `CLOUD` runs in emulated environments, each as the identity that the page names."""
 LOOPBACK = "tests/pipelines/remote/test_operations_guide.py"
 RUN_ON_LOOPBACK: Mapping[str, str] = {
+    "jobs.md": r"mlops run .* --remote",
     "operations.md": r"pipelines run .* --remote",
     "run-books.md": r"pipelines (run|rollback|promote|backfill) .*--remote",
 }

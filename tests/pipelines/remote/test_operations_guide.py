@@ -65,7 +65,7 @@ def test_a_documented_command_follows_what_it_starts_to_its_end(
     line: str, logged_in: LoopbackWorkspace, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As written on its page: the deployed jobs are started in their order, or the earlier run is followed or repaired."""
-    command, about, *rest = shlex.split(line)[3:]
+    command, about, *rest = shlex.split(line.replace(".venv/bin/mlops", ".venv/bin/python -m pipelines"))[3:]
     where = next(value for option, value in pairwise(rest) if option in ("--env", "--to"))
     declared, held = use_case(about.partition(".")[0]), logged_in.held
     held.jobs, held.catalogs = deployed_jobs(where, jobs_of=declared), {where}
