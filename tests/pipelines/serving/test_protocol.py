@@ -65,7 +65,7 @@ def test_instants_without_a_zone_are_of_utc_and_looked_up_columns_may_be_given()
         ({"instances": [{**ROW, "line": True}]}, "row 0: 'line' is true; give a whole number"),
         ({"instances": [{**ROW, "line": 2**40}]}, "column 'line' holds a number that no int can"),
         ({"instances": [{**ROW, "place_mean": "much"}]}, "row 0: 'place_mean' is \"much\"; give a finite number"),
-        ({"instances": [{**ROW, "asked_at": "noon"}]}, "row 0: 'asked_at' is \"noon\"; give a instant as 2013-02-19T08:00:00Z"),
+        ({"instances": [{**ROW, "asked_at": "noon"}]}, "row 0: 'asked_at' is \"noon\"; give an instant as 2013-02-19T08:00:00Z"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_what_is_allowed(stated: Any, said: str) -> None:
