@@ -1,6 +1,7 @@
 """``python -m infra cloud`` serves, says how it is reached, and leaves no token behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys

@@ -196,6 +196,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
             elif words[-1] == "review":
                 found.review = company.run("", [sys.executable, *words])
         synthesize(tree)
+        forget_providers(tree)
         these = [stack for name, stack in read_stacks(tree / "cdktf.out").items() if name in STACKS]
         at_hand = mirrored(os.environ.get("TF_CLI_CONFIG_FILE", ""))
         with loader_mirror(these, folder / "providers", at_hand) as providers:
