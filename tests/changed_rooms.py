@@ -4,6 +4,8 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+OWN_TESTS = "tests/own"
+"""The tests of a company's own use cases; see `tests.as_shipped`."""
 PAGES = (".md", ".svg", ".png")
 DECLARED = ("tests/azuredevops", "tests/infra", "tests/pipelines")
 TESTED_IN = {
@@ -45,6 +47,8 @@ def affected_tests(path: str) -> set[str]:
     file = Path(path)
     if file.suffix in PAGES:
         return {*ALWAYS, *_naming(file.name)}
+    if path.startswith(f"{OWN_TESTS}/"):
+        return set()  # they always run, where they are
     if path.startswith("tests/"):
         alone = file.name.startswith("test_") and (ROOT / path).exists()
         return {path if alone else "/".join(file.parts[:2]) if len(file.parts) > 2 else "tests"}

@@ -7,6 +7,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from tests.as_shipped import ROOT, own_files
+
 # No time limit and a fixed seed: the examples do not depend on the speed of the machine, and every run has the same.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("suite")
@@ -21,6 +23,14 @@ time.tzset()
 
 GIB_OF_A_PROCESS = 3
 """What one process of the suite needs at its peak, with its engine and the programs that it starts, in GiB."""
+
+
+def pytest_report_header() -> str:
+    """Say in a company's copy why tests of the product may fail there, and how they are run."""
+    own = own_files(ROOT)
+    if not own:
+        return ""
+    return f"{own[0]} is not as shipped: the tests of the product run by `python tests/as_shipped.py pytest OPTIONS`"
 
 
 def pytest_xdist_auto_num_workers() -> int:
