@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = Path("tests", "shipped")
 """The files of a company as they are shipped, at their places below this folder."""
 USE_CASES = Path("pipelines", "use_cases")
+DECLARATION = "declaration.py"
 EXAMPLES = frozenset(("air_time", "flight_delay", "next_visit"))
 SETTINGS = Path("infra", "settings")
 REPOSITORY = re.compile(r"(?m)^( +name: )\S+/\S+$")
@@ -47,7 +48,8 @@ def own_files(root: Path) -> list[Path]:
     ]
     settings = [file.relative_to(root) for file in sorted((root / SETTINGS).glob("*.yaml"))]
     folders = [folder.relative_to(root) for folder in sorted((root / USE_CASES).iterdir()) if _is_own(folder)]
-    return [*differing, *(file for file in settings if file not in shipped), *folders]
+    removed = [USE_CASES / name for name in sorted(EXAMPLES) if not (root / USE_CASES / name / DECLARATION).is_file()]
+    return [*differing, *(file for file in settings if file not in shipped), *folders, *removed]
 
 
 def copy_as_shipped(root: Path, own: Iterable[Path]) -> Path:
@@ -61,6 +63,8 @@ def copy_as_shipped(root: Path, own: Iterable[Path]) -> Path:
             _bring(root / name, copy / name)
     for file in (*own, OWN_TESTS):
         _bring(root / SHIPPED / file, copy / file)
+    for name in EXAMPLES:
+        _bring_back(copy, USE_CASES / name)
     stated = yaml.safe_load((root / SHIPPED / SETTINGS / "account.yaml").read_text(encoding="utf-8"))["azure_devops"]
     for file in (copy / ".azuredevops").glob("*.yml"):
         text = file.read_text(encoding="utf-8")
@@ -92,7 +96,7 @@ def main(words: list[str]) -> int:
 
 
 def _is_own(folder: Path) -> bool:
-    return (folder / "declaration.py").is_file() and folder.name not in EXAMPLES
+    return (folder / DECLARATION).is_file() and folder.name not in EXAMPLES
 
 
 def _bring(source: Path, place: Path) -> None:
@@ -103,6 +107,14 @@ def _bring(source: Path, place: Path) -> None:
     if source.is_file():
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, place)
+
+
+def _bring_back(copy: Path, folder: Path) -> None:
+    """Give a clone the example that its company has deleted, as it was last."""
+    if not (copy / folder / DECLARATION).is_file():
+        last = _git(copy, "rev-list", "--max-count=1", "HEAD", "--", str(folder / DECLARATION)).strip()
+        there = _git(copy, "ls-tree", "HEAD", str(folder / DECLARATION))
+        _git(copy, "checkout", "--quiet", "HEAD" if there else f"{last}^", "--", str(folder))
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -53,6 +53,7 @@ def company(tmp_path: Path) -> Path:
             for shipped, own in OF_A_COMPANY:
                 text = text.replace(shipped, own)
             file.write_text(text, encoding="utf-8")
+    shutil.rmtree(copy / USE_CASES / "next_visit")
     _made(copy / USE_CASES / "parcels" / "declaration.py").write_text("raise RuntimeError\n", encoding="utf-8")
     git(copy, "add", ".")
     git(copy, "commit", "-q", "-m", "Ours")
@@ -75,6 +76,7 @@ def test_what_is_a_companys_own_is_left_out_and_all_else_is_tested_as_it_is(comp
     copy = copy_as_shipped(company, own)
     assert own_files(copy) == []
     assert not (copy / USE_CASES / "parcels").exists()
+    assert git(copy, "diff", "HEAD~2", "--", str(USE_CASES)) == ""  # the deleted example is there again
     assert not (copy / "tests" / "own").exists()
     assert not (copy / "docs" / "words.md").exists()
     assert "lakehouse/lakehouse" in (copy / ".azuredevops" / "release.yml").read_text(encoding="utf-8")
