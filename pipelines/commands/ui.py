@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml.spec.errors import RequestError
+from pipelines.command_line import interrupts
 from pipelines.command_line.console import Console
 from pipelines.commands.options import ROOT, Root
 from pipelines.declarations.environment import ENVIRONMENTS, environment
@@ -85,7 +86,13 @@ def run(
             )  # fmt: skip
         console.line(f"wrote {file}; it opens from disk as well.")
         if not write_only:
-            _serve(folder, here, front, console, stack)
+            try:
+                _serve(folder, here, front, console, stack)
+            except KeyboardInterrupt:
+                with interrupts.uninterrupted("the servers of MLflow", gives_way=True):
+                    stack.close()
+                console.line("ended.")
+                return interrupts.exit_code()
     return 0
 
 

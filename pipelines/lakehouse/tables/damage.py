@@ -9,6 +9,8 @@ import functools
 import json
 import os
 import re
+import shlex
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -237,9 +239,10 @@ def _restore(place: Path, shown: Path, name: str) -> str:
     version = _added(place, name)
     if not version:
         return f"restore {shown} from a backup."
+    code = f"from deltalake import DeltaTable; DeltaTable({str(shown)!r}).restore({version - 1})"
     return (
-        f'restore the file from a backup, or version {version - 1} by `python -c "from deltalake import DeltaTable; '
-        f'DeltaTable({str(shown)!r}).restore({version - 1})"` and run the jobs that write the table again.'
+        f"restore the file from a backup, or version {version - 1} by `{shlex.join([sys.executable, '-c', code])}` and run the jobs "
+        "that write the table again."
     )
 
 

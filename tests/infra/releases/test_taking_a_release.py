@@ -199,7 +199,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
         forget_providers(tree)
         these = [stack for name, stack in read_stacks(tree / "cdktf.out").items() if name in STACKS]
         at_hand = mirrored(os.environ.get("TF_CLI_CONFIG_FILE", ""))
-        with loader_mirror(these, folder / "providers", at_hand) as providers:
+        of_both = [*synthesized.values(), *these]  # the states still have what this release creates no more
+        with loader_mirror(of_both, folder / "providers", at_hand) as providers:
             company.site = replace(
                 site, environment={**site.environment, "TF_CLI_CONFIG_FILE": str(providers.configuration)}
             )

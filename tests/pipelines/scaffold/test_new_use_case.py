@@ -54,7 +54,6 @@ for words in json.loads(sys.argv[1]):
 
 def execute(repository: Path, words_of_commands: Sequence[list[str]]) -> str:
     """Run commands of one program in the copy, and return what they printed."""
-    room = words_of_commands[0][0]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     command = [sys.executable, "-c", SEVERAL, json.dumps(words_of_commands)]
     done = subprocess.run(

@@ -47,6 +47,7 @@ def served(house: Path) -> Iterator[str]:
             said.append(line)
         yield found.group()
         os.kill(running.pid, signal.SIGINT)
+        assert running.stdout.read().splitlines()[-1] == "ended."  # and nothing about what to run again
         assert running.wait(timeout=60) == 130
 
 
