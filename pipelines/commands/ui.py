@@ -92,7 +92,7 @@ def run(
                 with interrupts.uninterrupted("the servers of MLflow", gives_way=True):
                     stack.close()
                 console.line("ended.")
-                return interrupts.exit_code()
+                interrupts.end_process(interrupts.exit_code())
     return 0
 
 
