@@ -49,7 +49,11 @@ RUN_ELSEWHERE: Sequence[tuple[str, str, str]] = (
     ("platform.md", BY_CDKTF, TRIAL),
     ("platform.md", r"infra cloud |^make cloud$", "tests/infra/emulated_cloud/test_command.py"),
     ("platform.md", r"infra devops ", DEVOPS),
-    ("platform.md", r"infra rehearse --(extent|scenario interrupted$)", "tests/infra/rehearsal/test_rehearsal.py"),
+    (
+        "platform.md",
+        r"infra rehearse --(extent short|scenario interrupted$)",
+        "tests/infra/rehearsal/test_rehearsal.py",
+    ),
     ("platform.md", r"infra rehearse --scenario branches$", "tests/infra/rehearsal/test_branches.py"),
     ("operations.md", r"first-run --env dev --remote$", TRIAL),
     ("releases.md", r"infra devops ", DEVOPS),
@@ -97,7 +101,7 @@ GOES_ON: Mapping[str, str] = {
 """Page to the commands that read what an earlier command, or what the page says is there, has made: they are run too."""
 NOT_RUN: Mapping[str, str] = {
     r"--engine databricks": "needs Databricks itself",
-    r"(first-run|integration) .*--remote": "runs every job of a deployed environment once more",
+    r"infra rehearse |(first-run|integration) .*--remote": "runs every job of a deployed environment once more",
     r"pipelines integration --env staging": "takes minutes of every job; tests of the command and of its steps do that",
 }
 """Pattern of a command of ours to why no test runs it; the first that fits is given."""

@@ -113,8 +113,7 @@ def workspace_stack(
         keep_shared_schemas(stack, team.retired_shared)
     for retired_team in deployment.retired_teams:
         keep_retired_team(stack, retired_team)
-    if deployment.let_in_by:
-        _openings(stack, deployment, platforms)
+    _openings(stack, deployment, platforms)
     read = {POOL: shared.pool.id, EXPERIMENTS: experiments.attribute("path"), RELEASES: catalog.releases_path}
     for output, value in _read_by_branches(deployment, {**read, **_credential(variables)}).items():
         stack.output(output, value)
@@ -166,8 +165,13 @@ def _use_case(context: UseCaseContext, *, policies: Mapping[str, Resource], budg
 
 
 def _openings(stack: Stack, deployment: Deployment, platforms: Mapping[str, Stack]) -> None:
-    """Add the private endpoints to the lakes of all environments that let this one in."""
+    """Add the private endpoints to the lakes of all environments that let this one in.
+
+    The provider is there without any: Terraform destroys those of an environment that no longer lets this one in with it.
+    """
     azure = azure_subscription(stack, deployment)
+    if not deployment.let_in_by:
+        return
     network = own_network(stack, platforms[deployment.environment])
     for owner in deployment.let_in_by:
         lake_id = stack.reading(platforms[owner], LAKE)

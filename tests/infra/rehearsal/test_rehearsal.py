@@ -59,14 +59,6 @@ def test_a_rehearsal_deploys_dev_finds_what_was_done_by_hand_and_takes_it_down(t
 
 
 @pytest.mark.proof
-def test_a_rehearsal_of_dev_runs_every_job_in_it(tmp_path: Path) -> None:
-    """The short way, and the integration run of the pipeline on the jobs that it has deployed."""
-    steps, page = rehearse(tmp_path / "site", *documented("dev"))
-    hold_short(steps, page)
-    assert any("pipeline main: Run the jobs in dev: Succeeded" in line for line in steps), "\n".join(steps)
-
-
-@pytest.mark.proof
 def test_what_a_company_has_is_as_it_was_when_dev_is_gone(tmp_path: Path) -> None:
     """Its metastore, its groups and its hub; they were looked up, and are no resources of a stack."""
     steps, _ = rehearse(tmp_path / "site", *documented("existing"))

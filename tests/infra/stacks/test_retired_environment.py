@@ -58,6 +58,13 @@ def test_a_retired_environment_is_closed_first_and_nothing_is_left_open() -> Non
     assert not [one for one in gone if one.startswith(("databricks_schema", "databricks_volume"))]
 
 
+def test_what_is_closed_is_destroyed_with_the_provider_that_made_it() -> None:
+    """Terraform refuses to destroy what is in a state, and whose provider is no longer configured."""
+    shipped = load_settings()
+    before, after = ({one.name: one.providers for one in stacks(settings, use_cases(), RELEASE)} for settings in (shipped, closed(shipped)))  # fmt: skip
+    assert {name: set(one) - set(after[name]) for name, one in before.items() if set(one) - set(after[name])} == {}
+
+
 def test_the_locks_of_an_environment_are_opened_by_whoever_owns_the_ceilings(folder: SettingsFolder) -> None:
     """Staging and prod must be locked: without a higher ceiling the settings are refused, and the message says where."""
     folder.change("staging", ("locks",), False)
