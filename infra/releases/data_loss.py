@@ -6,6 +6,7 @@ object from being destroyed if the resource block were removed"). The plan knows
 when it is saved, before it is applied, and in a deployment by the cdktf command line.
 """
 
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ class DataLoss:
             return "restore it first, which its new namesake may prevent, and plan again"
         if not self.tainted:
             return "keep it declared, let a `removed` block forget it"
-        command = f"terraform -chdir=cdktf.out/stacks/{self.stack} untaint {self.address}"
+        command = f"terraform -chdir=cdktf.out/stacks/{self.stack} untaint {shlex.quote(self.address)}"
         return f"its creation was cut off, so keep what was created with `{command}` and apply again"
 
 

@@ -5,10 +5,11 @@ recorded of it, and each input twice, with the prefixes `TRAINED` and `SCORED`. 
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from types import MappingProxyType
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -51,7 +52,14 @@ class ComparedInputs:
         return [F.col(name).alias(f"{prefix}{name}") for name in self.names]
 
 
-def pairs(trained: DataFrame, scored: DataFrame, inputs: ComparedInputs, *, length: str) -> DataFrame:
+def pairs(
+    trained: DataFrame,
+    scored: DataFrame,
+    inputs: ComparedInputs,
+    *,
+    length: str,
+    without: Mapping[str, Collection[int]] = MappingProxyType({}),
+) -> DataFrame:
     """Return each trained request with how it was scored, if it was.
 
     Parameters
@@ -62,13 +70,19 @@ def pairs(trained: DataFrame, scored: DataFrame, inputs: ComparedInputs, *, leng
         Rows of predictions of one alias, each request once.
     length
         Of the windows.
+    without
+        By input the versions that do not have it, because it was declared later: what they scored does not differ in it.
     """
     left = trained.select("request_key", F.col("prediction_at").alias("trained_for"), *inputs.prefixed(TRAINED))
     right = scored.select(
-        "request_key", F.col("prediction_at").alias("scored_for"), "scored_at", "features_version",
+        "request_key", F.col("prediction_at").alias("scored_for"), "scored_at", "features_version", "model_version",
         *inputs.prefixed(SCORED),
     )  # fmt: skip
     joined = left.join(right, on="request_key", how="left")
+    for name, versions in without.items():
+        unused = F.coalesce(F.col("model_version").isin(*versions), F.lit(False))
+        value = F.when(unused, F.col(f"{TRAINED}{name}")).otherwise(F.col(f"{SCORED}{name}"))
+        joined = joined.withColumn(f"{SCORED}{name}", value)
     return joined.withColumns(
         {
             "window": F.date_trunc(length, "trained_for"),

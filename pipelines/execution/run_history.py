@@ -110,15 +110,17 @@ def last_values(context: Context, job: str, task: str) -> Mapping[str, str]:
 
 
 def last_runs(lakehouse: Lakehouse, use_case: UseCase) -> list[dict[str, Any]]:
-    """Return the last run of each task as a row of the runs table, however long ago, by job and task.
+    """Return the last run of each declared task as a row of the runs table, however long ago, by job and task.
 
-    A task that was left out of a run did not run.
+    A task that was left out of a run did not run. What became of one that is declared no more, nothing repairs.
     """
     runs = lakehouse.tables.read(use_case.table("runs")).where(F.col("state") != State.EXCLUDED.value)
-    key = ["job", "task", "started_at"]
+    by = ["job", "task", "started_at"]
     newest = runs.groupBy("job", "task").agg(F.max("started_at").alias("started_at"))
-    rows = runs.join(newest, key).orderBy(*key, "attempt").toArrow().to_pylist()
-    return list({(row["job"], row["task"]): row for row in rows}.values())
+    rows = runs.join(newest, by).orderBy(*by, "attempt").toArrow().to_pylist()
+    last = {(row["job"], row["task"]): row for row in rows}
+    declared = {(job.address, task.key) for job in use_case.jobs for task in job.tasks}
+    return [row for key, row in last.items() if key in declared]
 
 
 def killed(lakehouse: Lakehouse, use_case: UseCase, runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -150,7 +150,7 @@ def likely_cause(
             area=CauseArea.PLATFORM, sentence=f"platform: no job has run yet; run mlops first-run {at}".rstrip()
         )
     if lost:
-        remedy = re.sub(r"--env \w+ (?=--reason)", f"{at} ", lost) if at else lost
+        remedy = re.sub(r"--env \w+ (?=--reason)", lambda _found: f"{at} ", lost) if at else lost
         return Cause(area=CauseArea.MODEL, sentence=f"model: {remedy}")
     if undelivered:
         jobs = {one.partition(":")[0] for one in undelivered}

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from ml.spec.errors import LakehouseError
-from pipelines.declarations.asset import Column, Table, column
+from pipelines.declarations.asset import TYPES, Column, Layer, Table, column
+from pipelines.declarations.mistakes import IDENTIFIER
 from pipelines.lakehouse.tables.arrow import ARROW_TYPES
 from pipelines.lakehouse.tables.store import ColumnRange, RowFacts
 
-KEEP_INPUTS = frozenset({"training_set", "predictions"})
+KEEP_INPUTS = frozenset(
+    ((Layer.FEATURES, "training_set"), (Layer.INFERENCE, "predictions"), (Layer.INFERENCE, "answers"))
+)
 """Standard tables that keep inputs with every row, and so have columns of whatever was an input once."""
 UNTYPED = "void"
 """The type of a column that holds nothing but missing values: it fits every declared type."""
@@ -72,11 +75,15 @@ def lacking(table: Table, stored: Iterable[str]) -> tuple[Column, ...]:
 
 
 def former(table: Table, stored: Iterable[tuple[str, str]]) -> tuple[Column, ...]:
-    """Return the inputs of earlier declarations that a table on disk keeps: they stay, and new rows have no value in them."""
-    if table.name not in KEEP_INPUTS:
+    """Return the inputs of earlier declarations that a table on disk keeps: they stay, and new rows have no value in them.
+
+    A column that no declaration can have had, because of its name or its type, is none of them.
+    """
+    if (table.layer, table.name) not in KEEP_INPUTS:
         return ()
     declared = {column.name for column in table.columns}
-    return tuple(column(name, kind) for name, kind in stored if name not in declared)
+    possible = [(name, kind) for name, kind in stored if kind in TYPES and IDENTIFIER.fullmatch(name)]
+    return tuple(column(name, kind) for name, kind in possible if name not in declared)
 
 
 def require_stored(table: Table, stored: Sequence[tuple[str, str]]) -> tuple[Column, ...]:

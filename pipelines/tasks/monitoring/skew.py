@@ -19,6 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 from ml.monitoring.findings import WHOLE_TABLE, Finding, FindingKind
 from ml.monitoring.findings_history import findings_changes
 from ml.monitoring.skew import InputDifference, skew_findings
+from ml.spec.errors import LakehouseError
 from pipelines.dataframes.input_comparison import (
     IN_BOTH,
     SCORED,
@@ -43,6 +44,7 @@ from pipelines.lakehouse.tables.arrow import in_utc, records
 from pipelines.lakehouse.tables.as_of import TablesAsOf
 from pipelines.tasks.data.labels import live_predictions
 from pipelines.tasks.monitoring.window_judge import finding_of
+from pipelines.tasks.versions.reference import Reference
 
 if TYPE_CHECKING:  # stands for the tables as of recorded versions
     from pipelines.lakehouse.tables.tables import Tables
@@ -112,8 +114,9 @@ def _compared(context: Context, training_set_id: str) -> tuple[list[dict[str, An
     )  # fmt: skip
     scored = live_predictions(context, in_utc(span["first"]) - REACH, in_utc(span["last"]) + REACH)
     inputs = ComparedInputs(numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs)
+    by_champions = scored.where(F.col("alias") == CHAMPION)
     paired = pairs(
-        trained, scored.where(F.col("alias") == CHAMPION), inputs, length=use_case.monitoring.window
+        trained, by_champions, inputs, length=use_case.monitoring.window, without=_trained_without(context, by_champions)
     )  # fmt: skip
     counted = counts(paired, inputs)
     keys = sorted({key for row in counted for name in inputs.names if (key := row[f"example__{name}"]) is not None})
@@ -132,6 +135,21 @@ def _compared(context: Context, training_set_id: str) -> tuple[list[dict[str, An
         rows += [{**one, **counted_of_window} for one in (whole, *map(asdict, own))]
         differences += own
     return rows, differences
+
+
+def _trained_without(context: Context, scored: DataFrame) -> dict[str, list[int]]:
+    """Return the inputs that were declared after versions were trained that have scored, each with those versions."""
+    models, use_case = context.lakehouse.models, context.use_case
+    found: dict[str, list[int]] = {}
+    for number in scored.select("model_version").distinct().toArrow()["model_version"].to_pylist():
+        try:
+            reference = Reference.stored(models, models.version(use_case.model, number))
+        except LakehouseError:  # it is gone, or of an older release: what it was trained on is not known
+            continue
+        own = {column.name for column in reference.spec.columns}
+        for name in set(use_case.inputs) - own:
+            found.setdefault(name, []).append(number)
+    return found
 
 
 def _place(use_case: UseCase, training_set_id: str, row: Mapping[str, Any]) -> dict[str, Any]:

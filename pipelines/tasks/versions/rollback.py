@@ -161,15 +161,18 @@ def decide_without_champion(model: str, verdicts: Sequence[Mapping[str, Any]], t
         nobody = f"{model} has no champion, so there is nothing to take back: no version of it has passed the gate yet."
         return Rollback(champion=None, previous=None, sentence=nobody)
     last = max(moved, key=lambda row: row["decided_at"])["promoted"]
-    if last in there:
-        return Rollback(
-            champion=None, previous=last, sentence=f"version {last} was champion last, and its alias is gone"
-        )
-    previous, why = _before(last, verdicts)
-    why = (
-        f"{why}, and version {last} was deleted" if previous else f"version {last} was deleted, and {why}. Train again."
-    )
-    return Rollback(champion=None, previous=previous, sentence=why)
+    deleted: list[int] = []
+    found, why = last, f"version {last} was champion last, and its alias is gone"
+    while found is not None and found not in there and found not in deleted:
+        deleted.append(found)
+        found, why = _before(found, verdicts)
+    if not deleted:
+        return Rollback(champion=None, previous=last, sentence=why)
+    gone = f"version{'s' if len(deleted) > 1 else ''} {', '.join(map(str, deleted))} {'were' if len(deleted) > 1 else 'was'} deleted"
+    if found is None or found in deleted:
+        remedy = "Delete the alias champion, if it is still there, and train again"
+        return Rollback(champion=None, previous=None, sentence=f"{gone}, and {why}. {remedy}.")
+    return Rollback(champion=None, previous=found, sentence=f"{why}, and {gone}")
 
 
 def _before(champion: int, verdicts: Sequence[Mapping[str, Any]]) -> tuple[int | None, str]:
@@ -209,15 +212,22 @@ def _ordered(verdicts: Sequence[Mapping[str, Any]], outcome: str) -> list[Mappin
 
 
 def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersion:
-    """Return a version that is there and can be loaded."""
+    """Return a version that is there, can be loaded, and finds its inputs."""
     try:
         version = lakehouse.models.version(use_case.model, number)
-        lakehouse.models.load(version)
+        model = lakehouse.models.load(version)
     except Exception as error:
         raise RollbackError(
-            f"version {number} was champion before and cannot be loaded ({sentence_of(error)}): the champion "
-            "stays; train another one."
+            f"version {number} was champion before and cannot be loaded ({sentence_of(error)}): no alias was "
+            "moved; train another one."
         ) from error
+    wanted = getattr(model, "feature_names_in_", None)
+    lacking = sorted(set(() if wanted is None else wanted) - set(use_case.inputs))
+    if lacking:
+        raise RollbackError(
+            f"version {number} was champion before and was trained on {', '.join(lacking)}, which {use_case.name} declares no "
+            "more, so it could not score: no alias was moved. Declare it again, or train another one."
+        )
     return version
 
 

@@ -52,6 +52,9 @@ def test_what_is_replaced_because_its_creation_was_cut_off_is_kept_by_the_comman
     assert "`terraform -chdir=cdktf.out/stacks/dev-workspace untaint databricks_catalog.one`" in reason
     assert "keep it declared" not in reason
     assert "--allow-destroy databricks_catalog.one" in reason
+    plan["resource_changes"][0]["address"] = 'databricks_catalog.all["one"]'
+    (indexed,) = data_losses({"dev-workspace": plan})
+    assert "untaint 'databricks_catalog.all[\"one\"]'`" in indexed.remedy
     plan["resource_changes"][0]["action_reason"] = "replace_because_cannot_update"
     (reason,) = unnamed_losses(data_losses({"dev-workspace": plan}), ())
     assert "untaint" not in reason

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.declarations.job import After, ConditionTask, Job, Operator, RunJobTask, Task
+from pipelines.declarations.use_case import UseCase
 from pipelines.execution import jobs, run_history, runner
 from pipelines.execution.context import Context, TaskResult
 from pipelines.execution.jobs import run_and_record
@@ -109,13 +110,26 @@ def test_the_last_run_of_each_task_is_found_however_many_runs_of_others_came_aft
     run_and_record(embedded_lakehouse, NIGHTLY, {}, run_id="r9", skip=["second"])
     many = [row_of(replace(BUSY, run_id=f"s{number}"), as_of=BUSY.started_at, cause="") for number in range(600)]
     embedded_lakehouse.tables.merge(RUNS, records(RUNS, many))
+    busy = replace(NIGHTLY, name=BUSY.job.partition(".")[2], tasks=(task(BUSY.task),))
     found = {
-        (row["job"], row["task"]): (row["run_id"], row["state"]) for row in last_runs(embedded_lakehouse, AIR_TIME)
+        (row["job"], row["task"]): (row["run_id"], row["state"])
+        for row in last_runs(embedded_lakehouse, with_jobs(NIGHTLY, weekly, busy))
     }
     assert found["air_time.weekly", "only"][1] == "failed"
     assert found["air_time.nightly", "first"] == ("r9", "succeeded")
     assert found["air_time.nightly", "second"][1] == "succeeded"
     assert len(found) == 4
+    of_now = with_jobs(replace(NIGHTLY, tasks=NIGHTLY.tasks[:1]))
+    assert [row["task"] for row in last_runs(embedded_lakehouse, of_now)] == ["first"], (
+        "what is declared no more is over"
+    )
+
+
+def with_jobs(*jobs: Job) -> UseCase:
+    """The use case as if it had declared these jobs."""
+    declared = replace(AIR_TIME)
+    vars(declared)["jobs"] = jobs
+    return declared
 
 
 def test_a_run_that_ends_while_somebody_looks_is_not_taken_for_killed(

@@ -101,6 +101,10 @@ def test_a_champion_whose_version_was_deleted_is_looked_at_before_the_jobs_that_
     )
     assert cause.area is CauseArea.MODEL
     assert cause.sentence == "model: champion was deleted: `mlops rollback a --env prod --root demo --reason TEXT`."
+    odd = likely_cause(
+        failed=[], findings=[], champion=None, ever_ran=True, lost=lost, at=r"--env prod --root 'C:\1\Us er'"
+    )
+    assert r"--root 'C:\1\Us er' --reason" in odd.sentence
 
 
 def test_only_the_newest_month_that_has_findings_counts() -> None:

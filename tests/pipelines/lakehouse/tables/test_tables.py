@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
 
-from pipelines.declarations.asset import Column, Table
+from pipelines.declarations.asset import Column, Layer, Table
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables import delta_files
 from pipelines.lakehouse.tables.arrow import arrow_schema
-from pipelines.lakehouse.tables.table_schemas import DuplicateKeysError, SchemaMismatchError
+from pipelines.lakehouse.tables.table_schemas import DuplicateKeysError, SchemaMismatchError, former, require_stored
 from pipelines.lakehouse.tables.tables import NoKeyError, NoTableVersionError, Tables
 
 MIDNIGHT = datetime(2013, 7, 1, tzinfo=UTC)
@@ -362,12 +362,15 @@ def test_a_required_column_declared_later_is_refused(embedded_lakehouse: Lakehou
 
 
 @pytest.mark.proof_on_jvm
-@pytest.mark.parametrize("name", ["training_set", "predictions"])
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [(Layer.FEATURES, "training_set"), (Layer.INFERENCE, "predictions"), (Layer.INFERENCE, "answers")],
+)
 def test_an_input_that_is_declared_no_more_stays_in_the_tables_that_keep_inputs(
-    lakehouse: Lakehouse, sensors: Table, name: str
+    lakehouse: Lakehouse, sensors: Table, layer: Layer, name: str
 ) -> None:
     """Rows that are there keep it, rows that are appended, merged or replaced have no value in it, and reading leaves it out."""
-    tables, now = lakehouse.tables, replace(sensors, name=name)
+    tables, now = lakehouse.tables, replace(sensors, layer=layer, name=name)
     before = wider(now)
     red = {"colour": "red"}
     tables.append_once(
@@ -383,15 +386,27 @@ def test_an_input_that_is_declared_no_more_stays_in_the_tables_that_keep_inputs(
     assert {row["colour"] for row in tables.read(before, version=1).toArrow().to_pylist()} == {"red"}
 
 
+@pytest.mark.parametrize("name", ["readings", "predictions"])
 def test_any_other_table_refuses_a_column_that_is_declared_no_more(
-    embedded_lakehouse: Lakehouse, sensors: Table
+    embedded_lakehouse: Lakehouse, sensors: Table, name: str
 ) -> None:
-    """A column of a source that was renamed must not go on without values; the remedies are named."""
-    embedded_lakehouse.tables.append_once(wider(sensors), rows(wider(sensors), {"colour": "red"}), batch_id="1")
+    """A column of a source that was renamed must not go on without values, whatever its table is called; the remedies are named."""
+    feed = replace(sensors, layer=Layer.BRONZE, name=name)
+    embedded_lakehouse.tables.append_once(wider(feed), rows(wider(feed), {"colour": "red"}), batch_id="1")
     with pytest.raises(
         SchemaMismatchError, match=r"'colour' is not declared\. Keep the columns as they were; or, on this"
     ):
-        embedded_lakehouse.tables.append_once(sensors, rows(sensors, {"sensor": "b"}), batch_id="2")
+        embedded_lakehouse.tables.append_once(feed, rows(feed, {"sensor": "b"}), batch_id="2")
+
+
+@pytest.mark.parametrize(("name", "kind"), [("_rescued", "string"), ("tags", "array<string>")])
+def test_a_column_that_no_declaration_has_had_is_no_former_input(sensors: Table, name: str, kind: str) -> None:
+    """Somebody has added it by hand: reading goes on, and a write names it."""
+    predictions = replace(sensors, layer=Layer.INFERENCE, name="predictions")
+    stored_columns = [*((one.name, one.type) for one in predictions.columns), (name, kind)]
+    assert former(predictions, stored_columns) == ()
+    with pytest.raises(SchemaMismatchError, match=f"'{name}' is not declared"):
+        require_stored(predictions, stored_columns)
 
 
 def test_a_table_is_created_once_with_what_is_declared(lakehouse: Lakehouse, sensors: Table) -> None:

@@ -10,9 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F  # noqa: N812 - its usual name
+from sklearn.linear_model import LinearRegression
 
 from ml.monitoring.findings import WHOLE_TABLE
 from pipelines.dataframes.input_comparison import ComparedInputs
@@ -25,6 +28,7 @@ from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import records
 from pipelines.tasks.monitoring import skew as skew_task
 from pipelines.tasks.monitoring.skew import skew
+from pipelines.tasks.versions.candidates import sidecar
 from tests.pipelines.use_case_runs import rows_of
 
 AIR_TIME = use_case("air_time")
@@ -188,6 +192,30 @@ def test_only_what_is_no_declared_correction_is_a_finding(lakehouse: Lakehouse) 
     expected = {(due(name).day, column) for name in ("late", "replaced", "first_row", "old") for column in ROUTE_INPUTS}
     expected |= {(due("earlier").day, "scheduled_minutes")}
     assert {(row["window_start"].day, row["column_name"]) for row in found} == expected
+
+
+def test_an_input_that_the_version_that_scored_was_trained_without_is_not_compared(tmp_path: Path) -> None:
+    """It was declared later: the champion of yesterday did not have it, and nobody can repair that."""
+    rows = pd.DataFrame({name: np.arange(60.0) for name in DECLARED.numeric_inputs if name != "scheduled_minutes"})
+    rows = rows.assign(
+        request_key=[f"r{n}" for n in range(60)], prediction_at=pd.date_range(NOON, periods=60, freq="h")
+    )
+    inputs = rows.drop(columns=["request_key", "prediction_at"])
+    model = LinearRegression().fit(inputs, np.arange(60.0))
+    with open_lakehouse("dev", root=tmp_path) as opened:
+        with opened.models.start_run(DECLARED.name, name="champion") as run:
+            opened.models.register(
+                DECLARED.model, model, run=run, input_example=inputs.head(5), output_example=np.arange(5.0),
+                pip_requirements=[], sidecar=sidecar(rows, inputs.assign(score=1.0)),
+            )  # fmt: skip
+        opened.tables.append_once(SCHEDULE, records(SCHEDULE, [flight("request")]), batch_id="asked")
+        opened.tables.append_once(HISTORY, records(HISTORY, [history("request", 6, 100.0)]), batch_id="known")
+        score(opened, ["request"])
+        opened.tables.merge(SCHEDULE, records(SCHEDULE, [flight("request", minutes=95.0)]))
+        assemble(opened, "set", ["request"])
+        skew(context_of(opened, "skew"), until=None)
+        assert {row["differing"] for row in compared(opened, "request").values()} == {0}
+        assert not rows_of(opened, DECLARED, "findings")
 
 
 def test_nothing_is_compared_twice(lakehouse: Lakehouse) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -249,6 +250,19 @@ def test_a_previous_champion_that_cannot_be_loaded_leaves_the_champion(
     assert rollbacks(lakehouse) == []
 
 
+def test_a_previous_champion_whose_input_is_declared_no_more_leaves_the_champion(champions: Registry) -> None:
+    """It could not score a single request; no rollback is recorded."""
+    lakehouse, _ = champions
+    *others, gone = FLIGHT_DELAY.numeric_inputs
+    declared = replace(FLIGHT_DELAY, numeric_inputs=tuple(others))
+    with pytest.raises(
+        RollbackError, match=f"version 2 was champion before and was trained on {gone}, which flight_delay declares"
+    ):
+        roll_back(lakehouse, declared, reason="late", now=FIRST)
+    assert champion_of(lakehouse) == 3
+    assert rollbacks(lakehouse) == []
+
+
 def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions: Registry) -> None:
     """The verdicts name a version that the registry no longer has."""
     lakehouse, _ = champions
@@ -270,10 +284,35 @@ def test_a_previous_champion_that_was_deleted_leaves_the_champion(champions: Reg
             2,
             "version 2 was champion when version 4 was promoted, and version 4 was deleted",
         ),
-        (THREE_PROMOTIONS[:1], {2}, None, "version 1 was deleted, and version 1 was the first champion. Train again."),
+        (
+            THREE_PROMOTIONS,
+            {1, 3},
+            1,
+            "version 1 was champion when version 2 was promoted, and versions 4, 2 were deleted",
+        ),
+        (
+            THREE_PROMOTIONS[:1],
+            {2},
+            None,
+            "version 1 was deleted, and version 1 was the first champion. Delete the alias champion, if it is still there, and tr",
+        ),
+        (
+            [*THREE_PROMOTIONS[:2], verdict(4, "promote", 2, 1)],
+            {3},
+            None,
+            "versions 1, 2 were deleted, and version 1 was champion when version 2 was promoted",
+        ),
         ([verdict(0, "refuse", None, None)], {1}, None, "m has no champion, so there is nothing to take back"),
     ],
-    ids=["the last one promoted", "after a rollback", "one that was deleted", "the only one was deleted", "never"],
+    ids=[
+        "the last one promoted",
+        "after a rollback",
+        "one that was deleted",
+        "two that were deleted",
+        "the only one was deleted",
+        "back and forth",
+        "never",
+    ],
 )
 def test_where_the_alias_is_gone_the_verdicts_name_who_had_it_last(
     rows: list[Verdict], there: set[int], previous: int | None, said: str
