@@ -12,8 +12,6 @@ CDKTF = ROOT / "node_modules" / ".bin" / "cdktf"
 BY_CDKTF = re.compile(r"^npx cdktf ")
 ANSWERED: Mapping[str, str] = {"deploy": " --auto-approve", "destroy": " --auto-approve", "diff": "", "output": ""}
 """Command to the option that approves its plan, as a person does at the prompt."""
-ALONE = " --ignore-missing-stack-dependencies"
-"""Every other stack depends on the account: without this option the command line destroys it with all of them or not at all."""
 FROM_A_MIRROR = " --skip-provider-lock"
 """The providers of a rehearsal are in no registry that knows their hashes for other systems."""
 LACKING = (
@@ -26,8 +24,7 @@ def answered(line: str) -> str:
     """Return a line with what a person would answer, if it is one of the cdktf command line."""
     if not BY_CDKTF.search(line):
         return line
-    alone = ALONE if " destroy " in line and ALONE not in line else ""
-    return f"{line}{alone}{ANSWERED[line.split()[2]]}{FROM_A_MIRROR}"
+    return f"{line}{ANSWERED[line.split()[2]]}{FROM_A_MIRROR}"
 
 
 def run_after(
