@@ -1,6 +1,5 @@
 """The sentence for a name that is none of the allowed ones, with the name that was probably meant."""
 
-import difflib
 from collections.abc import Iterable
 
 LETTERS = 3
@@ -53,4 +52,6 @@ def nearest(got: str, allowed: Iterable[str], *, cutoff: float = 0.6) -> str | N
     for name in names:
         if min(len(name), len(got)) >= LETTERS and (name.startswith(got) or got.startswith(name)):
             return name
+    import difflib  # only a wrong name needs it
+
     return next(iter(difflib.get_close_matches(got, names, n=1, cutoff=cutoff)), None)

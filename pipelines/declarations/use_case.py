@@ -236,6 +236,14 @@ class UseCase:
         others = (*((delivery,) if delivery else ()), *rollout, *streams)
         return (*jobs, rollback_job(self), maintenance_job(self), *others)
 
+    @cached_property
+    def _tables_by_name(self) -> Mapping[str, list[Table]]:
+        found: dict[str, list[Table]] = {}
+        for table in self.tables:
+            found.setdefault(table.address, []).append(table)
+            found.setdefault(table.name, []).append(table)
+        return found
+
     def table(self, name: str) -> Table:
         """Return one table by its address, or by its name where only one table has it.
 
@@ -244,7 +252,7 @@ class UseCase:
         DeclarationError
             If there is none or more than one, with the nearest name.
         """
-        found = [table for table in self.tables if name == table.name or name == table.address]
+        found = self._tables_by_name.get(name, ())
         if len(found) == 1:
             return found[0]
         if found:
