@@ -14,7 +14,7 @@ READ = 200
 def standing_findings(lakehouse: Lakehouse, use_case: UseCase) -> Sequence[Mapping[str, Any]]:
     """Return the findings of the newest month that has any, without those that later mornings did not find again."""
     table = lakehouse.tables.read(use_case.table("findings"))
-    newest = table.orderBy(table["window_end"].desc()).limit(READ).toArrow().to_pylist()
+    newest = table.orderBy(table["window_start"].desc()).limit(READ).toArrow().to_pylist()
     days = lakehouse.tables.read(use_case.table("alarm_days"))
     judged = days.orderBy(days["window_end"].desc()).limit(1).toArrow().to_pylist()
     return newest_window(newest, judged=judged[0]["window_end"] if judged else None)

@@ -44,6 +44,7 @@ def promote(context: Context) -> TaskResult:
         f" There was no candidate of {', '.join(not_trained)}, which could not be trained." if not_trained else ""
     )
     decided_at = _decided_at(context, verdict)
+    _require_unmoved(context, verdict)  # a verdict that cannot be carried out would name a champion who never was one
     _keep(context, verdict, evaluation, sentence=sentence, decided_at=decided_at)
     context.say(sentence)
     _move_aliases(context, verdict, [candidate.version for candidate in evaluation.candidates], decided_at)
@@ -131,15 +132,20 @@ def _evaluated(evaluation: Evaluation, version: int) -> str:
     return f"{evaluation.metric} {measured.metrics[evaluation.metric]:.4f} on {evaluation.rows:,} rows"
 
 
-def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int], decided_at: dt.datetime) -> None:
-    models, model = context.lakehouse.models, context.use_case.model
-    current = models.find_alias(model, CHAMPION)
+def _require_unmoved(context: Context, verdict: Verdict) -> None:
+    """Refuse a promotion if the alias was moved since the evaluation by another one."""
+    current = context.lakehouse.models.find_alias(context.use_case.model, CHAMPION)
     now = current.number if current else None
     if verdict.outcome is Outcome.PROMOTE and now not in (verdict.champion, verdict.promoted):
         raise TaskError(
             f"the champion was version {verdict.champion} when it was evaluated and is version {now} now: "
             "another promotion came first. Run the job again."
         )
+
+
+def _move_aliases(context: Context, verdict: Verdict, judged: Sequence[int], decided_at: dt.datetime) -> None:
+    models, model = context.lakehouse.models, context.use_case.model
+    _require_unmoved(context, verdict)
     begins, going_on = _begins_a_rollout(context, verdict), current_rollout(models, model)
     if begins and verdict.promoted is not None:
         begin_rollout(

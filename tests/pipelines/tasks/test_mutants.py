@@ -327,6 +327,8 @@ def test_of_two_promotions_at_once_only_the_first_moves_the_alias(life: Life) ->
     with pytest.raises(TaskError, match="another promotion came first"):
         promote(context_of(lakehouse, "two"))
     assert number_of(lakehouse, CHAMPION) == chosen["one"].number != champion.number
+    verdicts = lakehouse.tables.read(FLIGHT_DELAY.table("verdicts")).toArrow().to_pylist()
+    assert "two" not in {row["evaluation_id"] for row in verdicts}, "a rollback would take its version for a champion"
 
 
 class InjectedError(RuntimeError):
