@@ -17,10 +17,10 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.simulation.gate_test_sets import ENTITY, Drawn, Rate, Setting, draw
-from ml.metrics.clusters import Units, dependent_days, effective_clusters
+from ml.metrics.clusters import Units, effective_clusters
 from ml.metrics.days import days_of
 from ml.metrics.standard_errors import delong
-from ml.spec.clusters import DAY_MEMORY
+from ml.spec.clusters import DAY_MEMORY, dependent_days
 from ml.spec.gate_policy import DEFAULT_BINARY
 
 SETS = 2_000

@@ -18,7 +18,6 @@ from scipy import stats
 from ml.evaluation.contender import Contender
 from ml.evaluation.evaluate_contenders import evaluate
 from ml.gate.decision import decide
-from ml.gate.rules import least_days
 from ml.gate.verdict import Verdict
 from ml.labels.maturity import LabelCounts, standings
 from ml.labels.windows import TrainingWindows, training_windows
@@ -236,7 +235,7 @@ def noise_verdicts(
 def _windows(use_case: UseCase, *, waits: bool) -> TrainingWindows:
     """Return windows of which the days until an outcome is due are a large part: there a wrong rule shows most."""
     due, gate = use_case.label_due_days, use_case.gate
-    demanded = least_days(gate, use_case.clusters.day_memory)
+    demanded = gate.least_days(use_case.clusters.day_memory)
     return training_windows(
         END,
         due_days=due if waits else 0,

@@ -14,7 +14,7 @@ from ml.gate.case import Case, at_least, by_how_much, corrected, number, plain
 from ml.gate.slice_rules import slices, small_slices
 from ml.gate.verdict import Reason
 from ml.labels.maturity import LabelCounts
-from ml.metrics.clusters import DAY, dependent_days
+from ml.metrics.clusters import DAY
 from ml.metrics.metric_table import metric
 from ml.metrics.quality_metrics import skill
 from ml.spec.clusters import EntityKind
@@ -58,14 +58,8 @@ def _worth(worth: WeightCounts, policy: GatePolicy) -> Iterator[Reason]:
         yield number("weights", None, found >= least, found, least, sentence)
 
 
-def least_days(policy: GatePolicy, day_memory: float) -> int:
-    """Return how many evaluated days a policy demands that tests by day, given how much a day may depend on the day before."""
-    dependent = dependent_days(day_memory, policy.minimum_dependent_days) if day_memory else 0
-    return max(policy.minimum_days, dependent)
-
-
 def _days(evaluation: Evaluation, policy: GatePolicy) -> Reason:
-    least, what = least_days(policy, evaluation.day_memory), "days"
+    least, what = policy.least_days(evaluation.day_memory), "days"
     if evaluation.day_memory:
         what += f", each of which may depend on the day before by up to {evaluation.day_memory:g}"
     return at_least("days", evaluation.days, least, what)

@@ -25,15 +25,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.metrics.quality_metrics import MetricError
-from ml.spec.clusters import DAY_MEMORY, LEAST_DEPENDENT_DAYS, Clusters
+from ml.spec.clusters import Clusters, cosines_per_day
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 DAY = "day"
 """The name of the way of clustering that every use case has."""
-_LEAST_COSINES = 4
-"""What `LEAST_DEPENDENT_DAYS` of `DAY_MEMORY` give: with fewer, a test has hardly any power."""
 LEAST_FREEDOM = 0.01
 """Of Student's t where one day has nearly all rows: no difference is beyond chance there."""
 _DENSE = 4
@@ -204,19 +202,7 @@ def cosines_of(days: int, day_memory: float) -> int:
     the mean does, to the share that the rule itself allows at `DAY_MEMORY` and `LEAST_DEPENDENT_DAYS`: the spectrum of
     a process of first order, relative to its value at 0, falls with 4 memory sin(pi frequency)^2 / (1 - memory)^2.
     """
-    return max(1, min(days - 1, round(0.4 * math.pow(days, 2 / 3)), int(days * _cosines_per_day(day_memory) + 1e-9)))
-
-
-def dependent_days(day_memory: float, usual: int = LEAST_DEPENDENT_DAYS) -> int:
-    """Return how many days are worth as much as so many usual ones, of which each remembers `DAY_MEMORY`; at least these."""
-    return max(usual, math.ceil(usual * _cosines_per_day(DAY_MEMORY) / _cosines_per_day(day_memory) - 1e-9))
-
-
-def _cosines_per_day(day_memory: float) -> float:
-    """Return how many cosines a day allows for; one of number k over n days has the frequency k / 2n."""
-    fastest = math.sin(math.pi * _LEAST_COSINES / (2 * LEAST_DEPENDENT_DAYS))
-    sine = fastest * math.sqrt(DAY_MEMORY / day_memory) * (1 - day_memory) / (1 - DAY_MEMORY)
-    return 2 * math.asin(min(1.0, sine)) / math.pi
+    return max(1, min(days - 1, round(0.4 * math.pow(days, 2 / 3)), int(days * cosines_per_day(day_memory) + 1e-9)))
 
 
 def slow_variance(sums: Floats, day_memory: float) -> tuple[float, float]:

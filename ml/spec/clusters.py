@@ -3,6 +3,7 @@
 Part of a declaration, so this is a light module: standard library only. `ml.metrics.clusters` computes with it.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,6 +13,8 @@ DAY_MEMORY = 0.5
 """How much a day may depend on the day before where nothing else is declared."""
 LEAST_DEPENDENT_DAYS = 28
 """With fewer days of that memory the level of the gate was not held when measured; more memory needs more days."""
+_LEAST_COSINES = 4
+"""What `LEAST_DEPENDENT_DAYS` of `DAY_MEMORY` give: with fewer, a test has hardly any power."""
 MOST_DAY_MEMORY = 0.8
 """Beyond this a year of days is too short for a decision."""
 MOST_SAMPLED = 2
@@ -87,3 +90,15 @@ class Clusters:
 
 INDEPENDENT_DAYS = Clusters(day_memory=0)
 """Where a use case declares nothing: days are the units, and independent of each other."""
+
+
+def dependent_days(day_memory: float, usual: int = LEAST_DEPENDENT_DAYS) -> int:
+    """Return how many days are worth as much as so many usual ones, of which each remembers `DAY_MEMORY`; at least these."""
+    return max(usual, math.ceil(usual * cosines_per_day(DAY_MEMORY) / cosines_per_day(day_memory) - 1e-9))
+
+
+def cosines_per_day(day_memory: float) -> float:
+    """Return how many cosines a day allows for (`ml.metrics.clusters.slow_variance`); one of number k over n days has the frequency k / 2n."""
+    fastest = math.sin(math.pi * _LEAST_COSINES / (2 * LEAST_DEPENDENT_DAYS))
+    sine = fastest * math.sqrt(DAY_MEMORY / day_memory) * (1 - day_memory) / (1 - DAY_MEMORY)
+    return 2 * math.asin(min(1.0, sine)) / math.pi

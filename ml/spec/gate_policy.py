@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from ml.spec.clusters import LEAST_DEPENDENT_DAYS
+from ml.spec.clusters import LEAST_DEPENDENT_DAYS, dependent_days
 from ml.spec.costs import COST_PER_REQUEST
 from ml.spec.declaring import gathered, type_mistakes
 from ml.spec.errors import DeclarationError
@@ -95,7 +95,7 @@ class GatePolicy:
         where the method counts by day.
     minimum_dependent_days, minimum_entities
         The same where a use case declares clusters: days that may depend on the day before by 0.5 (more of them where
-        it declares more, `ml.metrics.clusters.dependent_days`), and entities of each sampled kind, counted as that
+        it declares more, `ml.spec.clusters.dependent_days`), and entities of each sampled kind, counted as that
         many of equal size. With fewer the stated level was not held when measured.
     guard_rails, guard_alpha
         Further metrics, and the level at which a fall in one of them counts as shown (Holm over all of them).
@@ -157,6 +157,11 @@ class GatePolicy:
         mistakes = mistakes or [sentence for wrong, sentence in self._checks() if wrong]
         if mistakes:
             raise PolicyError(f"gate policy {self.name!r}: " + " ".join(mistakes))
+
+    def least_days(self, day_memory: float) -> int:
+        """Return how many evaluated days are demanded where a test is by day, given how much a day may depend on the day before."""
+        dependent = dependent_days(day_memory, self.minimum_dependent_days) if day_memory else 0
+        return max(self.minimum_days, dependent)
 
     @property
     def compared(self) -> tuple[str, ...]:

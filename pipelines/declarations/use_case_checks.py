@@ -202,7 +202,8 @@ def _rollout_mistakes(use_case: "UseCase") -> Iterator[str]:
         for name in rollout.sticky_by
         if name not in spine
     )
-    least = use_case.label_due_days + (gate.minimum_days if gate.method.by_day else 1)
+    days = gate.least_days(use_case.clusters.day_memory) if gate.method.by_day else 1
+    least = use_case.label_due_days + days
     if not rollout.is_direct and rollout.most_days <= least:
         yield (
             f"rollout: most_days is {rollout.most_days}, and the gate can decide {least} days after a rollout begins, once "

@@ -143,13 +143,11 @@ def _placement(
 
 def placed(use_case: UseCase, count_days: Callable[[dt.date], Sequence[DayCounts]], *, end: dt.date) -> Placement:
     """Return where the rule places the window of a use case on the data before a day."""
-    from ml.gate.rules import least_days
-
     return place_window(
         count_days(end),
         problem=use_case.problem,
         gate=use_case.gate,
-        demanded_days=least_days(use_case.gate, use_case.clusters.day_memory),
+        demanded_days=use_case.gate.least_days(use_case.clusters.day_memory),
         label_due_days=use_case.label_due_days,
         horizon=end,
     )

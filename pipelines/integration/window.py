@@ -140,7 +140,7 @@ def place_window(
     problem, gate, label_due_days
         Of the use case.
     demanded_days
-        Evaluated days that the gate demands where days may depend on each other (`ml.gate.rules.least_days`).
+        Evaluated days that the gate demands where days may depend on each other (`GatePolicy.least_days`).
     horizon
         No part of the window ends later.
     """

@@ -12,14 +12,13 @@ from ml.metrics.clusters import (
     Units,
     clustered_variance,
     cosines_of,
-    dependent_days,
     effective_clusters,
     slow_variance,
     units_of,
 )
 from ml.metrics.quality_metrics import MetricError
 from ml.metrics.standard_errors import delong, mean_error, paired_mean, roc_auc_error
-from ml.spec.clusters import DAY_MEMORY, Clusters, Entity, EntityKind
+from ml.spec.clusters import DAY_MEMORY, Clusters, Entity, EntityKind, dependent_days
 from ml.spec.errors import DeclarationError
 
 SAMPLED = Clusters(entities=(Entity(column="store", kind=EntityKind.SAMPLED),), day_memory=0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ml.spec.clusters import Clusters
 from ml.spec.entries import load
 from pipelines.api import RolloutPolicy, RolloutWay
 from pipelines.declarations.job import Task
@@ -68,3 +69,13 @@ def test_a_rollout_that_cannot_work_for_the_use_case_is_refused(changes: Any, sa
     with pytest.raises(DeclarationError, match="use case flight_delay: rollout: ") as caught:
         rolling(**changes)
     assert said in str(caught.value)
+
+
+def test_a_rollout_lasts_until_days_that_depend_on_each_other_can_be_judged() -> None:
+    """Where days remember, the gate demands more of them than the policy's least: a shorter rollout could never promote."""
+    remembering = replace(FLIGHTS, clusters=Clusters())
+    least = remembering.label_due_days + remembering.gate.least_days(remembering.clusters.day_memory)
+    assert least > FLIGHTS.label_due_days + FLIGHTS.gate.minimum_days
+    with pytest.raises(DeclarationError, match=f"the gate can decide {least} days after a rollout begins"):
+        replace(remembering, rollout=replace(CANARY, most_days=least))
+    assert replace(remembering, rollout=replace(CANARY, most_days=least + 1)).rollout.most_days == least + 1
