@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipelines.command_line.interrupts import stop_if_interrupted
 from pipelines.remote.connection import Remote
 from pipelines.remote.errors import RemoteError
 from pipelines.remote.progress import Phase, TaskProgress, changed, message_of, phase_of, tasks_of
@@ -116,6 +117,7 @@ def follow(remote: Remote, run_id: int, *, show: Show, pace: Pace, within_second
     while not watched.look():
         if within_seconds is not None and remote.clock.time() - begun > within_seconds:
             raise RemoteError(f"run {run_id} had not ended after {within_seconds:.0f} s.")
+        stop_if_interrupted()  # a library may have kept Ctrl-C for itself, and the pause is longer than the time to end
         remote.clock.pause(next(pauses))
     return watched.result()
 

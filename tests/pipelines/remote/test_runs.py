@@ -14,6 +14,7 @@ from databricks.sdk.service import jobs
 from rich.status import Status
 
 from pipelines import __main__ as command_line
+from pipelines.command_line import interrupts
 from pipelines.declarations.job import Job
 from pipelines.declarations.mistakes import DeclarationError
 from pipelines.declarations.registry import job
@@ -401,6 +402,20 @@ def test_ctrl_c_cancels_the_run_with_cancel_on_interrupt(
     assert interrupted.value.exit_code == 130
     assert staging.bodies("runs/cancel") == [{"run_id": 501}]
     assert len(clock.waited) == 2
+
+
+def test_a_ctrl_c_that_a_library_keeps_for_itself_is_heard_before_the_next_pause(
+    remote: Remote, staging: LoopbackWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops an exception that a signal raises within a callback; the pause after it is longer than a command has to end."""
+    staging.held.runs[501] = [snapshot(501, RUNNING, *INGESTED), snapshot(501, CANCELLED, *INGESTED)]
+
+    def dropped(_progress: object) -> None:
+        monkeypatch.setattr(interrupts._state, "number", signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError, match=r"run 501 of flight_delay\.features was cancelled"):
+        start_and_follow(remote, FEATURES, {}, show=dropped, cancel_on_interrupt=True)
+    assert staging.bodies("runs/cancel") == [{"run_id": 501}]
 
 
 def test_a_refused_cancellation_is_reported(remote: Remote, staging: LoopbackWorkspace, clock: VirtualClock) -> None:
