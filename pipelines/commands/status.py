@@ -1,4 +1,4 @@
-"""Show an environment: is it data, model or platform; alarms with their run-books, champions, last runs, findings.
+"""Show an environment: is it data, model or platform; alerts with their run-books, champions, last runs, findings.
 
 With --remote as it is deployed.
 
@@ -22,9 +22,8 @@ from pipelines.commands.remote.status import show_remote_status
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.windows import finding_label, window_label
 from pipelines.lakehouse.engines.choice import LOCAL
-from pipelines.lakehouse.registry.aliases import CHAMPION
-from pipelines.on_call.alerts import STANDING, alarms_of, standing
-from pipelines.on_call.cause import errors_of, failed_first, likely_cause, named, undelivered
+from pipelines.on_call.alerts import STANDING, standing
+from pipelines.on_call.cause import errors_of
 
 if TYPE_CHECKING:
     from pipelines.lakehouse.lakehouse import Lakehouse
@@ -60,66 +59,26 @@ def run(
 
 
 def _show(lakehouse: "Lakehouse", use_case: UseCase, console: Console, place: str) -> None:
-    runs = _last_runs(lakehouse, use_case)
-    cause = _cause(lakehouse, use_case, f"--env {lakehouse.environment.name} {place}")
-    console.line(f"what to look at: {cause}")
-    for error in errors_of(runs, said=cause):
+    from pipelines.on_call.local_condition import condition_of
+
+    condition = condition_of(lakehouse, use_case, place=place)
+    console.line(f"what to look at: {condition.cause.sentence}")
+    for error in errors_of(condition.runs, said=condition.cause.sentence):
         console.line(f"  {error}")
-    if not runs and not lakehouse.models.versions(use_case.model):
+    if not condition.runs and not lakehouse.models.versions(use_case.model):
         return  # nothing more is known of it
-    _show_alarms(lakehouse, use_case, console, place)
-    for show in (_show_model, _show_quality, _show_runs, _show_findings):
-        show(lakehouse, use_case, console)
-
-
-def _cause(lakehouse: "Lakehouse", use_case: UseCase, at: str) -> str:
-    """Return whether it is the data, the model or the platform, by the last run of each task and the newest findings."""
-    from pipelines.execution.run_history import killed
-
-    runs = _last_runs(lakehouse, use_case)
-    lost = lakehouse.models.lost_champion(use_case.model)
-    champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
-    return likely_cause(
-        failed=named(failed_first(runs)),
-        undelivered=undelivered(runs),
-        gone=named(killed(lakehouse, use_case, runs)),
-        lost=lost,
-        findings=_standing_findings(lakehouse, use_case),
-        champion=champion.number if champion else None,
-        ever_ran=bool(runs),
-        at=at,
-    ).sentence
-
-
-def _standing_findings(lakehouse: "Lakehouse", use_case: UseCase) -> Sequence[Mapping[str, Any]]:
-    from pipelines.on_call.local_findings import standing_findings
-
-    return standing_findings(lakehouse, use_case)
+    name, team, environment = use_case.name, use_case.team, lakehouse.environment.name
+    rows = standing(condition.alerts, use_case=name, team=team, environment=environment, place=place)
+    console.table("alerts", STANDING, rows)
+    _show_model(lakehouse, use_case, console)
+    _show_quality(lakehouse, use_case, console)
+    _show_runs(condition.runs, console)
+    _show_findings(lakehouse, use_case, console)
 
 
 def _place(engine: str | None, root: Path | None) -> str:
     """Return the option by which a command reaches the same environment."""
     return f"--root {shlex.quote(str(root or ROOT))}" if (engine or ENGINE) in LOCAL else "--remote"
-
-
-def _show_alarms(lakehouse: "Lakehouse", use_case: UseCase, console: Console, place: str) -> None:
-    from pipelines.execution.run_history import killed
-
-    runs = _last_runs(lakehouse, use_case)
-    found = alarms_of(
-        failed_jobs=[row["job"] for row in (*failed_first(runs), *killed(lakehouse, use_case, runs))],
-        kinds=[one["kind"] for one in _standing_findings(lakehouse, use_case)],
-    )
-    rows = standing(
-        found, use_case=use_case.name, team=use_case.team, environment=lakehouse.environment.name, place=place
-    )
-    console.table("alerts", STANDING, rows)
-
-
-def _last_runs(lakehouse: "Lakehouse", use_case: UseCase) -> list[dict[str, Any]]:
-    from pipelines.execution.run_history import last_runs
-
-    return last_runs(lakehouse, use_case)
 
 
 def _show_model(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
@@ -162,8 +121,7 @@ def _show_quality(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -
     )
 
 
-def _show_runs(lakehouse: "Lakehouse", use_case: UseCase, console: Console) -> None:
-    runs = _last_runs(lakehouse, use_case)
+def _show_runs(runs: Sequence[Mapping[str, Any]], console: Console) -> None:
     traced = ("trace",) if any(row["trace_id"] for row in runs) else ()
     console.table(
         "last run of each task",

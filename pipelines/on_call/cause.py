@@ -160,7 +160,7 @@ def likely_cause(
     if gone:
         return Cause(
             area=CauseArea.PLATFORM,
-            sentence=f"platform: the process of {_enumerated(gone)} is gone; what it left behind shows mlops doctor {at}".rstrip(),
+            sentence=f"platform: the process of {_enumerated(gone)} is gone; to see what it left behind, run mlops doctor {at}".rstrip(),
         )
     if failed:
         return Cause(

@@ -15,13 +15,11 @@ from pipelines.declarations.environment import ENVIRONMENTS
 from pipelines.declarations.shared_features import catalogue
 from pipelines.declarations.urgency import CauseArea
 from pipelines.declarations.use_case import UseCase
-from pipelines.execution.run_history import killed, last_runs
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import in_utc
-from pipelines.on_call.alerts import alarms_of
-from pipelines.on_call.cause import Cause, errors_of, failed_first, likely_cause, named, undelivered
-from pipelines.on_call.local_findings import standing_findings
+from pipelines.on_call.cause import Cause, errors_of
+from pipelines.on_call.local_condition import condition_of
 from pipelines.report.house.records import Freshness, PlacedUseCase
 from pipelines.report.reading import exists, mlflow_links
 
@@ -68,14 +66,10 @@ def _damaged(environment: str, use_case: UseCase, error: LakehouseError) -> Plac
 
 
 def _placed(lakehouse: Lakehouse, use_case: UseCase, place: str) -> PlacedUseCase:
-    runs = last_runs(lakehouse, use_case)
-    gone = killed(lakehouse, use_case, runs)
+    condition = condition_of(lakehouse, use_case, place=place)
+    runs, gone = condition.runs, condition.gone
     failed = (*errors_of(runs), *(f"{row['job']}, task {row['task']}: its process is gone" for row in gone))
-    findings = standing_findings(lakehouse, use_case)
-    lost = lakehouse.models.lost_champion(use_case.model)
-    champion = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
     verdicts = _newest(lakehouse, use_case, "verdicts", "decided_at", 1)
-    number = champion.number if champion else None
     count, until = _predictions(lakehouse, use_case)
     every = lakehouse.tables.read(use_case.table("runs"))
     total = (
@@ -84,20 +78,13 @@ def _placed(lakehouse: Lakehouse, use_case: UseCase, place: str) -> PlacedUseCas
     return PlacedUseCase(
         environment=lakehouse.environment.name, use_case=use_case.name, team=use_case.team,
         description=use_case.description,
-        cause=likely_cause(
-            failed=named(failed_first(runs)), undelivered=undelivered(runs),
-            gone=named(gone), findings=findings, champion=number, ever_ran=bool(runs),
-            lost=lost, at=f"--env {lakehouse.environment.name} {place}",
-        ),
-        champion=number, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed, findings=tuple(findings),
+        cause=condition.cause,
+        champion=condition.champion, verdict=verdicts[0]["sentence"] if verdicts else None, failed=failed,
+        findings=tuple(condition.findings), alarms=condition.alerts,
         freshness=_freshness(lakehouse, use_case), predictions=count, predicted_until=until,
         runs=int(total["runs"] or 0), last_run=max((in_utc(row["started_at"]) for row in runs), default=None),
         seconds=float(total["seconds"] or 0.0), versions=_versions(lakehouse, use_case),
         links=mlflow_links(lakehouse, use_case),
-        alarms=alarms_of(
-            failed_jobs=[str(row["job"]) for row in (*failed_first(runs), *gone)],
-            kinds=[str(one["kind"]) for one in findings],
-        ),
     )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def test_the_command_names_a_killed_run_and_its_batch_and_repairs_both(
     assert main(["status", "--root", str(root)]) == 0
     status = capsys.readouterr().out
     assert (
-        "what to look at: platform: the process of air_time.features (task ingest) is gone; what it left behind shows mlops doctor"
+        "what to look at: platform: the process of air_time.features (task ingest) is gone; to see what it left behind, run mlops doctor"
         in status
     )
     assert sorted(path for path in root.rglob("*.json")) == before

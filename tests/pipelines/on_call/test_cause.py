@@ -141,6 +141,6 @@ def test_a_job_whose_process_is_gone_is_the_platform_and_the_doctor_knows_more()
     )
     assert cause.area is CauseArea.PLATFORM
     assert cause.sentence.startswith(
-        "platform: the process of a.monitoring (task measure) is gone; what it left behind shows"
+        "platform: the process of a.monitoring (task measure) is gone; to see what it left behind, run"
     )
     assert cause.sentence.endswith("mlops doctor --env prod --root demo")

@@ -4,8 +4,8 @@ import datetime as dt
 
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.on_call import local_findings
-from pipelines.on_call.local_findings import standing_findings
+from pipelines.on_call import local_condition
+from pipelines.on_call.local_condition import standing_findings
 from pipelines.use_cases.air_time.declaration import USE_CASE as AIR_TIME
 
 FIRST = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
@@ -24,7 +24,7 @@ def test_a_source_that_stopped_is_shown_beside_more_findings_of_the_month_than_a
         }  # fmt: skip
 
     table = AIR_TIME.table("findings")
-    drifted = [finding("drift", FIRST, 30, f"c{number}") for number in range(local_findings.READ + 1)]
+    drifted = [finding("drift", FIRST, 30, f"c{number}") for number in range(local_condition.READ + 1)]
     stopped = finding("source_stopped", FIRST + dt.timedelta(days=9), 1, "requests")
     embedded_lakehouse.tables.merge(table, records(table, [*drifted, stopped]))
     assert "source_stopped" in {row["kind"] for row in standing_findings(embedded_lakehouse, AIR_TIME)}
