@@ -16,6 +16,10 @@ from pipelines.sources.archives import SourceError, found, opened
 
 PLAIN = CsvFormat()
 
+# While Arrow reads a CSV file it takes Ctrl-C and SIGTERM for itself, hands them back afterwards, and now and then loses
+# one that arrives as it does so: the command would go on as if nobody had interrupted it.
+pa.enable_signal_handlers(False)
+
 __all__ = ["SourceError", "check_header", "fingerprint", "package_data", "read_parquet", "read_text_csv"]
 
 

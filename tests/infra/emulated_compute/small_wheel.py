@@ -56,7 +56,7 @@ def main():
         from databricks.sdk.runtime import dbutils
         dbutils.jobs.taskValues.set(key="rows", value=rest[0])
     elif what == "sleep":
-        time.sleep(60)
+        time.sleep(600)
     elif what == "flaky":
         mark = Path(rest[0])
         if not mark.exists():
