@@ -21,7 +21,7 @@ from infra.emulated_compute.compute import computing
 from pipelines.command_line import interrupts
 
 FOLDER = Path("build/cloud")
-EPILOG = "Deployed jobs run. It refuses what the services refuse; docs/platform.md says what it does not know. Nothing of it survives."
+EPILOG = "Deployed jobs run. It refuses what the services refuse; docs/rehearsal.md says what it does not know. Nothing of it survives."
 
 
 def run(

@@ -32,7 +32,7 @@ from pipelines.declarations.registry import use_cases
 FOLDER = Path("build/rehearsal")
 PAGE = "rehearsal.md"
 EPILOG = (
-    "Exit codes: 0 every step ended as it should; 1 one did not, and what it printed is shown. docs/platform.md says what "
+    "Exit codes: 0 every step ended as it should; 1 one did not, and what it printed is shown. docs/rehearsal.md says what "
     "the emulated cloud does not know."
 )
 
