@@ -314,7 +314,7 @@ def _part(
 def _contender(
     use_case: UseCase, version: int, spec: EstimatorSpec, trained: pd.DataFrame, evaluated: pd.DataFrame
 ) -> Contender:
-    inputs = list(use_case.inputs)
+    inputs = list(use_case.fitted_inputs)
     scores, failure = None, None
     try:
         if spec.search is not None:

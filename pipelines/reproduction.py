@@ -19,7 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name under which ever
 
 from ml.evaluation.record import Evaluation
 from ml.metrics.metric_table import measure
-from ml.models.prediction import predict
+from ml.models.prediction import known_inputs, predict
 from ml.spec.errors import LakehouseError
 from ml.spec.estimator import Calibration, Encoding, EstimatorSpec
 from pipelines.dataframes.training_rows import with_inputs
@@ -265,7 +265,7 @@ def _evaluated(context: Context, then: Context, version: ModelVersion, model: An
 
 
 def _measured(use_case: UseCase, model: Any, rows: pd.DataFrame) -> dict[str, float]:
-    scores = predict(model, rows[list(use_case.inputs)], problem=use_case.problem)
+    scores = predict(model, rows[known_inputs(model, use_case.inputs)], problem=use_case.problem)
     labels = rows["label"].to_numpy(np.float64)
     return measure(labels, scores, use_case.problem, metric_weights(use_case, rows), use_case.costs)
 

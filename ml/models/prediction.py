@@ -66,10 +66,20 @@ def predict(model: Any, inputs: "pd.DataFrame | ColumnTable", *, problem: Target
 def known_inputs(model: Any, declared: Sequence[str]) -> list[str]:
     """Return the declared inputs that a model was trained on: those that were declared later are none of an earlier version.
 
-    One that it was trained on and that is declared no more is missing then, and `predict` refuses the rows.
+    Raises
+    ------
+    PredictionError
+        If it was trained on one that is not declared, or not any more.
     """
     wanted = getattr(model, "feature_names_in_", None)
-    return list(declared) if wanted is None else [name for name in declared if name in set(wanted)]
+    if wanted is None:
+        return list(declared)
+    if gone := [str(name) for name in wanted if name not in declared]:
+        raise PredictionError(
+            f"the model was trained on {', '.join(gone)}, which is not declared as an input. Declare it while a version in use "
+            f"needs it; with deprecated_inputs={tuple(gone)!r} new versions are fitted without it."
+        )
+    return [name for name in declared if name in set(wanted)]
 
 
 def probe_of(model: Any, inputs: pd.DataFrame, *, problem: Target) -> tuple[pd.DataFrame, str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DataType, DoubleType, StringType, StructField, StructType
 
+from ml.models.prediction import known_inputs
 from ml.spec.target import MultiClass, Target, made_columns, score_columns
 from pipelines.scoring.function import ScoringFunction
 
@@ -42,6 +43,7 @@ def score_frame(frame: DataFrame, model: Any, *, inputs: Sequence[str], problem:
         As many rows; a score is the probability of the positive class or of the predicted one, or the predicted value.
     """
     names = tuple(inputs)
+    known_inputs(model, names)  # here, and not in each worker
 
     def score(rows: pa.Table, loaded: Any) -> pa.Table:
         from pipelines.scoring.function import with_scores
@@ -59,6 +61,7 @@ def score_requests(frame: DataFrame, model: Any, function: ScoringFunction) -> D
     frame, model
         As of `score_frame`.
     """
+    known_inputs(model, function.inputs)
     return _mapped(frame, model, function.scored, function.made)
 
 

@@ -24,6 +24,7 @@ def input_mistakes(use_case: "UseCase") -> Iterator[str]:
     for name in use_case.slices:
         if name not in use_case.categorical_inputs:
             yield f"slices: {unknown('categorical input', name, use_case.categorical_inputs)}"
+    yield from _deprecation_mistakes(use_case)
     if use_case.spine.request_key in use_case.inputs:
         yield f"input {use_case.spine.request_key!r} is the request_key, which no later request shares: leave it out."
     yield from _key_mistakes(use_case)
@@ -38,6 +39,17 @@ def provided_by_lookup(lookup: Lookup) -> tuple[str, ...]:
 
 def _repeated(names: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     yield from ((name, times) for name, times in Counter(names).items() if times > 1)
+
+
+def _deprecation_mistakes(use_case: "UseCase") -> Iterator[str]:
+    for name in dict.fromkeys(use_case.deprecated_inputs):
+        if name not in use_case.inputs:
+            yield (
+                f"deprecated_inputs: {unknown('input', name, use_case.inputs)} One that no version in use needs is taken out of "
+                "the declaration altogether."
+            )
+    if use_case.inputs and not use_case.fitted_inputs:
+        yield "deprecated_inputs has every input, so a new version would have none; leave out those that it is fitted on."
 
 
 def _key_mistakes(use_case: "UseCase") -> Iterator[str]:

@@ -69,6 +69,9 @@ class UseCase:
         ``module:function`` that adds inputs computed from the spine's row alone, such as the hour of the day.
     numeric_inputs, categorical_inputs
         The columns that reach the estimator, in this order.
+    deprecated_inputs
+        Inputs that new versions are fitted without. The champion still gets them, in scoring and in the gate's comparison;
+        once a version without them is champion, they can be taken out of the declaration.
     slices
         Categorical inputs by whose values evaluation and monitoring are broken down.
     clusters
@@ -132,6 +135,7 @@ class UseCase:
     monitoring: MonitoringPolicy
     retraining: RetrainingPolicy
     model: Model
+    deprecated_inputs: tuple[str, ...] = ()
     shared_features: tuple[SharedFeatures, ...] = ()
     formerly_shared: tuple[str, ...] = ()
     without_outcome: float | None = None
@@ -159,6 +163,11 @@ class UseCase:
     def inputs(self) -> tuple[str, ...]:
         """The columns that reach the estimator, numbers first."""
         return (*self.numeric_inputs, *self.categorical_inputs)
+
+    @property
+    def fitted_inputs(self) -> tuple[str, ...]:
+        """The inputs of new versions: those that are not deprecated."""
+        return tuple(name for name in self.inputs if name not in self.deprecated_inputs)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from ml.estimation.metric_estimates import Estimate, Estimation, estimates, lear
 from ml.labels.maturity import OutcomeState
 from ml.metrics.clusters import units_of
 from ml.metrics.days import days_of
-from ml.models.prediction import known_inputs, predict
+from ml.models.prediction import PredictionError, known_inputs, predict
 from ml.monitoring.findings import Window
 from pipelines.dataframes.scoring import scores_in
 from pipelines.dataframes.training_rows import sampled
@@ -107,7 +107,7 @@ def _records(
 
 
 def _learned(context: Context, number: int) -> Estimation | None:
-    """Return what was learned about a version's scores on the rows of its evaluation; None if no such row is stored."""
+    """Return what was learned about a version's scores on the rows of its evaluation; None if it cannot be scored on them any more."""
     use_case, models = context.use_case, context.lakehouse.models
     version = models.version(use_case.model, number)
     stored = context.lakehouse.tables.read(use_case.table("training_set"))
@@ -122,10 +122,15 @@ def _learned(context: Context, number: int) -> Estimation | None:
     if count > limit:
         context.say(f"version {number}: learned from a share of {limit / count:.2%} of {count:,} evaluation rows")
         evaluated = evaluated.where(sampled(F.col("request_key"), limit / count, row_limits.SAMPLE_SEED))
+    model = models.load(version)
+    try:
+        known = known_inputs(model, use_case.inputs)
+    except PredictionError:
+        context.say(f"version {number}: an input of it is declared no more, so nothing is estimated")
+        return None
     rows = to_pandas(evaluated.select("label", *use_case.inputs))
     inputs = rows[list(use_case.inputs)]
-    model = models.load(version)
-    scores = predict(model, inputs[known_inputs(model, use_case.inputs)], problem=use_case.problem)
+    scores = predict(model, inputs[known], problem=use_case.problem)
     return learn(
         use_case.problem, inputs, scores, rows["label"].to_numpy(np.float64),
         numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, costs=use_case.costs,

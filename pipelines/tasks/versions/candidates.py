@@ -68,7 +68,7 @@ def train_candidate(context: Context, training: Training) -> ModelVersion:
     The run of an estimator that fails ends as failed, with the reason as its tag ``failure``.
     """
     use_case, models, spec = context.use_case, context.lakehouse.models, training.spec
-    inputs = training.rows[list(use_case.inputs)]
+    inputs = training.rows[list(use_case.fitted_inputs)]
     labels = training.rows["label"].to_numpy(np.float64)
     tags = {**provenance(context, training), CANDIDATE_RUN: context.run_id}
     start_loader()

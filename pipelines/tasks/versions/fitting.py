@@ -1,5 +1,6 @@
 """Fits an estimator on training rows as a use case declares it: inputs, labels and weights are columns of the rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ def fit_rows(use_case: UseCase, spec: EstimatorSpec, rows: pd.DataFrame, *, seed
         If the rows or the specification do not allow it.
     """
     return fit(
-        spec, rows[list(use_case.inputs)], rows["label"].to_numpy(np.float64), problem=use_case.problem,
-        numeric=use_case.numeric_inputs, categorical=use_case.categorical_inputs, seed=seed,
+        spec, rows[list(use_case.fitted_inputs)], rows["label"].to_numpy(np.float64), problem=use_case.problem,
+        numeric=_fitted(use_case, use_case.numeric_inputs), categorical=_fitted(use_case, use_case.categorical_inputs), seed=seed,
         weights=fitting_weights(use_case, rows),
     )  # fmt: skip
 
@@ -54,13 +55,17 @@ def searched(use_case: UseCase, spec: EstimatorSpec, rows: pd.DataFrame, *, seed
     return search(
         spec,
         SearchRows(
-            inputs=rows[list(use_case.inputs)], labels=rows["label"].to_numpy(np.float64), times=rows["prediction_at"],
+            inputs=rows[list(use_case.fitted_inputs)], labels=rows["label"].to_numpy(np.float64), times=rows["prediction_at"],
             weights=fitting_weights(use_case, rows), metric_weights=metric_weights(use_case, rows),
         ),
-        declared=spec.search, problem=use_case.problem, numeric=use_case.numeric_inputs,
-        categorical=use_case.categorical_inputs, due_days=use_case.label_due_days, seed=seed,
+        declared=spec.search, problem=use_case.problem, numeric=_fitted(use_case, use_case.numeric_inputs),
+        categorical=_fitted(use_case, use_case.categorical_inputs), due_days=use_case.label_due_days, seed=seed,
         measured=metric(use_case.gate.metric, use_case.problem, use_case.costs),
     )  # fmt: skip
+
+
+def _fitted(use_case: UseCase, inputs: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in inputs if name in use_case.fitted_inputs)
 
 
 def fitting_weights(use_case: UseCase, rows: pd.DataFrame) -> Floats | None:

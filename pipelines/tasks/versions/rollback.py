@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from ml.gate.verdict import Outcome, Reason
+from ml.models.prediction import PredictionError, known_inputs
 from ml.spec.errors import sentence_of
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.context import Context, TaskError, TaskResult
@@ -221,13 +222,12 @@ def _usable(lakehouse: Lakehouse, use_case: UseCase, number: int) -> ModelVersio
             f"version {number} was champion before and cannot be loaded ({sentence_of(error)}): no alias was "
             "moved; train another one."
         ) from error
-    wanted = getattr(model, "feature_names_in_", None)
-    lacking = sorted(set(() if wanted is None else wanted) - set(use_case.inputs))
-    if lacking:
+    try:
+        known_inputs(model, use_case.inputs)
+    except PredictionError as error:
         raise RollbackError(
-            f"version {number} was champion before and was trained on {', '.join(lacking)}, which {use_case.name} declares no "
-            "more, so it could not score: no alias was moved. Declare it again, or train another one."
-        )
+            f"version {number} was champion before and could not score, so no alias was moved: {error}"
+        ) from error
     return version
 
 

@@ -75,6 +75,16 @@ def test_an_input_that_was_declared_later_is_none_of_an_earlier_version() -> Non
     assert known_inputs(object(), declared) == declared
 
 
+def test_an_input_that_is_declared_no_more_is_named_with_the_remedy() -> None:
+    """Also several; the model cannot score without them."""
+    with pytest.raises(PredictionError, match=r"trained on carrier, which .* deprecated_inputs=\('carrier',\) new"):
+        known_inputs(model(), ["distance"])
+    with pytest.raises(
+        PredictionError, match=r"trained on distance, carrier, .* deprecated_inputs=\('distance', 'carrier'\)"
+    ):
+        known_inputs(model(), ["new"])
+
+
 @pytest.mark.parametrize("scorer", [model(), Returning([0.1, 0.2, 0.3, 0.4])], ids=["ours", "trained elsewhere"])
 @pytest.mark.parametrize(
     ("rows", "message"),

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from sklearn.pipeline import Pipeline
 
 from ml.models.fitting import fit
-from ml.models.prediction import predict
+from ml.models.prediction import PredictionError, predict
 from ml.spec.estimator import Encoding, EstimatorSpec, Problem
 from pipelines.dataframes.scoring import score_frame
 
@@ -66,7 +65,7 @@ def test_no_rows_have_no_scores(embedded_spark: SparkSession, model: Pipeline) -
 
 
 def test_inputs_that_the_model_does_not_have_are_refused(embedded_spark: SparkSession, model: Pipeline) -> None:
-    """The error names the missing columns."""
+    """Before any worker starts, by name."""
     asked = embedded_spark.createDataFrame([("a", "AA", 1.0, 2.0)], SCHEMA)
-    with pytest.raises(PySparkException, match="missing columns: carrier"):
-        score_frame(asked, model, inputs=NUMBERS, problem=Problem.BINARY).collect()
+    with pytest.raises(PredictionError, match="trained on carrier, which is not declared"):
+        score_frame(asked, model, inputs=NUMBERS, problem=Problem.BINARY)

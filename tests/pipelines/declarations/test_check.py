@@ -47,6 +47,8 @@ MISTAKES = [
     ("declaration", "ensemble.HistGradientBoostingClassifier", "ensemble.HistGradientBoosting", "has no 'HistGradientBoosting': did you mean 'HistGradientBoostingClassifier'?"),
     ("tables", 'key("request_id"),\n        key("prediction_at"', 'key("request_id", "bigint"),\n        key("prediction_at"', "spine trial_bronze.requests: request_key 'request_id' is a bigint; declare it as string."),
     ("declaration", '"min_samples_leaf": 100', '"min_sample_leaf": 100', "takes no parameter 'min_sample_leaf' (did you mean 'min_samples_leaf'?). It takes: "),
+    ("declaration", 'slices=("origin",)', 'slices=("origin",), deprecated_inputs=("hours",)', "One that no version in use needs is taken out of the declaration altogether."),
+    ("declaration", 'slices=("origin",)', 'slices=("origin",), deprecated_inputs=(*NUMERIC_INPUTS, *CATEGORICAL_INPUTS)', "deprecated_inputs has every input, so a new version would have none; leave out those that it is fitted on."),
     ("declaration", 'slices=("origin",)', 'slices=("hour",)', "slices: unknown categorical input 'hour'. Known: carrier, origin."),
     # values and classes of estimators
     ("declaration", '"max_iter": 60', '"max_iter": -60', "The 'max_iter' parameter of HistGradientBoostingClassifier must be an int in the range [1, inf). Got -60"),

@@ -224,7 +224,7 @@ def test_a_candidate_of_another_signature_does_not_count(life: Life, numeric: tu
     registered(lakehouse, trained(rows, declared=other), rows, declared=other)
     verdict, failed = judge(lakehouse)
     assert (verdict["outcome"], failed) == ("refuse", {"counts"})
-    assert "do not match the model's signature" in verdict["sentence"]
+    assert "which is not declared as an input" in verdict["sentence"]
     assert said in verdict["sentence"]
     assert number_of(lakehouse, CHAMPION) == champion.number
 
