@@ -132,7 +132,8 @@ def typed_command(name: str, module: ModuleType) -> TyperCommand:
 def explained(mistake: typer.TyperException, program: "Program", given: Sequence[str]) -> str:
     """Return the sentence for a mistake in the words of a call, with the near miss and where the help is."""
     context = getattr(mistake, "ctx", None)
-    path = context.command_path if context is not None else program.name
+    named = " ".join([program.name, *(word for word in given[:1] if word in program.commands)])
+    path = context.command_path if context is not None else named
     text = mistake.format_message().rstrip(".")
     found = re.fullmatch(r"No such command '(.*)'(\..*)?", text, re.DOTALL)
     if found:

@@ -251,6 +251,8 @@ def test_a_value_of_the_wrong_kind_is_refused_in_words_of_this_program(capsys: p
     code, _, err = call(capsys, "explain", "flight_delay", "newest", "--key", "a")
     assert code == 2
     assert err.startswith("error: invalid value for 'VERSION': give a whole number. See: ")
+    code, _, err = call(capsys, "run", "--env")
+    assert (code, err) == (2, "error: option '--env' requires an argument. See: python -m pipelines run --help\n")
     code, _, err = call(capsys, "doctor", "--port", "1")
     assert code == 2
     assert "unknown option '--port'. Known: " in err
