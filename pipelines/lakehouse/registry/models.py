@@ -302,7 +302,8 @@ class Models:
             return ""
         return (
             f"model {self.name(model)} has no {CHAMPION!r} any more: a version of it passed the gate of "
-            f"{self._environment.name!r}, and somebody has deleted the alias. {self._given_back(model, CHAMPION)}."
+            f"{self._environment.name!r}, and the alias is gone: deleted, or its promotion was cut off. "
+            f"{self._given_back(model, CHAMPION)}."
         )
 
     def _given_back(self, model: Model, alias: str) -> str:
