@@ -34,9 +34,12 @@ GONE = replace(
 MARCH, APRIL, MAY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (3, 4, 5))
 LATER = MAY + dt.timedelta(hours=12)
 STEPS: tuple[tuple[UseCase, str, dt.datetime], ...] = (
+    (BEFORE, "features", MARCH),
     (BEFORE, "training", MARCH),
+    (DEPRECATED, "features", APRIL),
     (DEPRECATED, "scoring", APRIL),
     (DEPRECATED, "monitoring", APRIL),
+    (DEPRECATED, "features", MAY),
     (DEPRECATED, "training", MAY),
     (GONE, "scoring", MAY),
     (GONE, "monitoring", MAY),
@@ -64,11 +67,11 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lakehouse,
     """Every job as it ended; the champion of March is a coarse one with all inputs."""
     files = str(write_all(tmp_path_factory.mktemp("flights"), *flights()))
     with open_lakehouse("dev", root=tmp_path_factory.mktemp("inputs")) as lakehouse:
-        runs = []
-        for declared, job, until in STEPS:
-            features = run(lakehouse, declared, "features", until, location=files)
-            runs += [features, run(lakehouse, declared, job, until, **DAYS.get((job, until), {}))]
-        yield lakehouse, runs
+        given = {**DAYS, **{("features", until): {"location": files} for _, _, until in STEPS}}
+        yield (
+            lakehouse,
+            [run(lakehouse, declared, job, until, **given.get((job, until), {})) for declared, job, until in STEPS],
+        )
 
 
 def inputs_of(lakehouse: Lakehouse, number: int) -> Sequence[str]:
