@@ -10,6 +10,7 @@ import filecmp
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -82,7 +83,11 @@ def main(words: list[str]) -> int:
     """Run the tests of the product as it is shipped, then those of the company where they are; 0 if both pass."""
     own = own_files(ROOT)
     if not own:
-        return subprocess.run(words, check=False).returncode
+        os.execvp(words[0], words)  # noqa: S606 - the words are those of the Makefile
+    interrupts: list[int] = []
+    signal.signal(
+        signal.SIGINT, lambda number, _: interrupts.append(number)
+    )  # it reaches the tests too, which end by it
     print(
         f"the tests of the product run in {COPY}, as it is shipped, without what is your own: {', '.join(map(str, own))}. "
         "`infra check` and `pipelines check` look at your own.",
@@ -90,7 +95,7 @@ def main(words: list[str]) -> int:
     )
     copy = copy_as_shipped(ROOT, own)
     ended = subprocess.run(words, cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)}, check=False).returncode
-    if (ROOT / OWN_TESTS).exists():
+    if (ROOT / OWN_TESTS).exists() and not interrupts:
         ended = subprocess.run([words[0], str(OWN_TESTS)], cwd=ROOT, check=False).returncode or ended
     return ended
 

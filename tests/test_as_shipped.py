@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,36 @@ def test_the_tests_of_the_product_pass_in_a_companys_copy(company: Path) -> None
     assert f"run in {COPY}, as it is shipped, without what is your own: " in said
     assert "pipelines/use_cases/parcels" in said
     assert rest.count("[100%]") == 2
+
+
+WAITS = (
+    "import sys, time\n"
+    "print('ready', flush=True)\n"
+    "try:\n"
+    "    time.sleep(60)\n"
+    "except KeyboardInterrupt:\n"
+    "    print('ended')\n"
+    "    sys.exit(2)\n"
+)
+"""In the place of the tests: waits for Ctrl-C, and says how it ends."""
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["of the product", "of a company"])
+def test_ctrl_c_ends_the_tests_and_nothing_is_said_beside_what_they_say(
+    own: bool, request: pytest.FixtureRequest
+) -> None:
+    """Nor do a company's own tests begin then."""
+    root: Path = request.getfixturevalue("company") if own else ROOT
+    if not own and own_files(ROOT):
+        pytest.skip("the settings are of a company")
+    process = subprocess.Popen(
+        [sys.executable, "tests/as_shipped.py", sys.executable, "-c", WAITS], cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout is not None
+    while process.stdout.readline() not in ("ready\n", ""):
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    said, complaint = process.communicate(timeout=60)
+    assert (process.returncode, said, complaint) == (2, "ended\n", "")
