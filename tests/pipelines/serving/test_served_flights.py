@@ -62,10 +62,12 @@ MADE_OF_A_RUN = {"batch_id", "scored_at", "features_version"}
 class Server:
     """``serve`` as a process, with the words of the page but for the folder, the present and a port that is free."""
 
-    def __init__(self, root: Path, *more: str) -> None:
+    def __init__(self, root: Path, present: dt.datetime | None = None) -> None:
         words = shlex.split(SERVE.removeprefix(".venv/bin/python -m "))
+        if present is not None:
+            words[words.index("--until") + 1] = present.isoformat()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *words, "--root", str(root), "--port", "0", *more],
+            [sys.executable, "-m", *words, "--root", str(root), "--port", "0"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
@@ -111,7 +113,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(root: Path) -> Iterator[Server]:
     """A running endpoint, which is gone afterwards."""
-    running = Server(root, "--until", PRESENT.isoformat())
+    running = Server(root, PRESENT)
     yield running
     running.process.kill()
 
@@ -161,7 +163,7 @@ def test_the_endpoint_answers_as_batch_predicted_and_is_killed_without_a_loss(ro
     server.end(signal.SIGKILL)
     for client in clients:
         client.join()
-    again = Server(root, "--until", PRESENT.isoformat())
+    again = Server(root, PRESENT)
     try:
         again.ask("/invocations", {"instances": requests[:1]}, answered[0].partition("/")[0])  # asks a second time
     finally:
