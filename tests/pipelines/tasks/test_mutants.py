@@ -351,9 +351,9 @@ class Steps:
         self.made.append((name, *(word for word in words if word in (CHAMPION, CHALLENGER))))
 
 
-def counted_context(steps: Steps) -> Context:
+def counted_context(steps: Steps, run_id: str = "run") -> Context:
     """Return a context whose lakehouse counts its calls."""
-    return context_of(cast("Lakehouse", steps))
+    return context_of(cast("Lakehouse", steps), run_id)
 
 
 class _Counted:
@@ -375,15 +375,18 @@ class _Counted:
 @pytest.mark.proof
 def test_an_error_at_any_step_of_evaluate_promotes_nothing(life: Life) -> None:
     """Each call of tables and registry fails once; the champion and the candidate stay each time."""
-    lakehouse, champion, seen, sound = life
-    candidate = registered(lakehouse, sound, seen)
+    lakehouse, champion, _, sound = life
+    # A run of its own: what a gate has decided about is not evaluated again.
+    seen, run_id = training_flights(prefix="steps-"), "steps"
+    store_training_set(lakehouse, run_id, seen, flights("evaluation", 6_000, prefix="steps-"))
+    candidate = registered(lakehouse, sound, seen, run_id=run_id)
     counted = Steps(lakehouse)
-    evaluate(counted_context(counted), seed=SEED)
+    evaluate(counted_context(counted, run_id), seed=SEED)
     loads = [place for place, (name, *_) in enumerate(counted.made) if name == "load"]
     assert len(loads) == 2
     for failing in set(range(len(counted.made))) - set(loads):  # a model that cannot be loaded is tested above
         with pytest.raises(InjectedError):
-            evaluate(counted_context(Steps(lakehouse, failing)), seed=SEED)
+            evaluate(counted_context(Steps(lakehouse, failing), run_id), seed=SEED)
         assert number_of(lakehouse, CHAMPION) == champion.number
         assert [version.number for version in lakehouse.models.candidates(MODEL)] == [candidate.number]
 

@@ -91,8 +91,10 @@ LOSES_ONE = """
 @pytest.mark.xdist_group("jvm")
 def test_a_real_executor_that_is_killed_is_counted(tmp_path: Path) -> None:
     """A cluster of Spark on this machine, with an executor in a process of its own."""
+    # Not what an embedded session of another test has set: its client would be asked for here.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(LOSES_ONE)], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"}, text=True,
-        capture_output=True, check=False,
+        [sys.executable, "-c", textwrap.dedent(LOSES_ONE)], cwd=tmp_path, text=True, capture_output=True, check=False,
+        env={**outside, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"},
     )  # fmt: skip
     assert done.stdout.split() == ["lost", "1"], done.stderr[-3000:]
