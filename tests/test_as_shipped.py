@@ -109,8 +109,8 @@ def test_the_tests_of_the_product_pass_in_a_companys_copy(company: Path) -> None
 
 WAITS = (
     "import sys, time\n"
-    "print('ready', flush=True)\n"
     "try:\n"
+    "    print('ready', flush=True)\n"
     "    time.sleep(60)\n"
     "except KeyboardInterrupt:\n"
     "    print('ended')\n"

@@ -65,7 +65,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         assert me.user_name == tokens["identities"]["dev"]["principal"]
         assert not any(token in line for line in printed)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.read().startswith("ended: nothing of this cloud is kept")

@@ -19,19 +19,26 @@ from infra.terraform_cli.running import TRACKED, run_to_the_end
 
 ROOT = Path(__file__).parents[3]
 WORKER = """
-import os, signal, sys, time
+import os, pathlib, signal, sys, time
 got = []
 signal.signal(signal.SIGINT, lambda *_: got.append(1))
 for other in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(other, lambda *_: got.append(9))
 print("ready", os.getsid(0) == os.getpid(), flush=True)
 ends = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < ends:
+while time.monotonic() < ends and not (got and pathlib.Path("told").exists()):
     time.sleep(0.01)
+if got:
+    time.sleep(0.5)
 print("got", got, flush=True)
 sys.exit(int(bool(got)))
 """
-"""Works for some seconds however often it is interrupted, and prints its interrupts; other signals count as 9."""
+"""Works for some seconds however often it is interrupted, and prints its interrupts; other signals count as 9.
+
+It ends earlier, half a second after an interrupt, once its folder has a file `told`: all signals have been sent.
+"""
+LONG = 120.0
+"""Seconds that are never reached: the signals end the program before, however slow the machine is."""
 
 
 @pytest.fixture(autouse=True)
@@ -52,13 +59,14 @@ def run(folder: Path, seconds: float, **options: Any) -> "subprocess.CompletedPr
     return run_to_the_end(command, folder=folder, environment=dict(os.environ), **given)
 
 
-def sending(*numbers: signal.Signals) -> Callable[[str], None]:
-    """Return what sends these signals to this process, a moment apart, once the worker is ready."""
+def sending(folder: Path, *numbers: signal.Signals) -> Callable[[str], None]:
+    """Return what sends these signals to this process, a moment apart, once the worker is ready, and tells it then."""
 
     def send() -> None:
         for number in numbers:
             os.kill(os.getpid(), number)
             time.sleep(0.2)
+        (folder / "told").touch()
 
     return lambda line: threading.Thread(target=send).start() if line.startswith("ready") else None
 
@@ -69,9 +77,9 @@ def test_the_first_signal_is_forwarded_as_one_interrupt_and_every_signal_is_answ
 ) -> None:
     """The program is waited for to its own end, and the exit code is 128 and the number of the first signal."""
     lines: list[str] = []
-    send = sending(*numbers)
+    send = sending(tmp_path, *numbers)
     with pytest.raises(StoppedBySignalError) as interrupted:
-        run(tmp_path, 1.0, on_line=lambda line: (lines.append(line), send(line)))
+        run(tmp_path, LONG, on_line=lambda line: (lines.append(line), send(line)))
     assert lines == ["ready True", "got [1]"]
     assert (interrupted.value.number, interrupted.value.exit_code) == (numbers[0], 128 + numbers[0])
     said = capfd.readouterr().err.splitlines()
@@ -88,9 +96,10 @@ def test_a_run_that_changes_nothing_is_ended_when_it_does_not_stop(
     """With the programs that it has started itself."""
     monkeypatch.setattr(interruption, "PATIENCE_SECONDS", 0.3)
     lines: list[str] = []
-    send = sending(signal.SIGTERM)
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    send = sending(elsewhere, signal.SIGTERM)
     with pytest.raises(StoppedBySignalError):
-        run(tmp_path, 30.0, wait=False, on_line=lambda line: (lines.append(line), send(line)))
+        run(tmp_path, LONG, wait=False, on_line=lambda line: (lines.append(line), send(line)))
     assert lines == ["ready True"], "it did not get to its own end"
     assert "waiting for at most 0.3 seconds for the worker to end." in capfd.readouterr().err
 
@@ -109,7 +118,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As after `nohup`."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert "got []" in run(tmp_path, 0.5, on_line=sending(signal.SIGHUP)).stdout
+        assert "got []" in run(tmp_path, 0.5, on_line=sending(tmp_path, signal.SIGHUP)).stdout
     finally:
         signal.signal(signal.SIGHUP, before)
 
@@ -122,11 +131,14 @@ def test_programs_in_other_threads_get_the_signal_of_the_main_thread(
 
     def step(item: int) -> None:
         started.append(item)
-        (tmp_path / str(item)).mkdir()
+        folder = tmp_path / str(item)
+        folder.mkdir()
+        if item:
+            (folder / "told").touch()
         run(
-            tmp_path / str(item),
-            1.0,
-            on_line=sending(signal.SIGINT) if item == 0 else None,
+            folder,
+            LONG,
+            on_line=sending(folder, signal.SIGINT) if item == 0 else None,
             log=tmp_path / f"{item}.log",
         )
 
@@ -160,7 +172,7 @@ def test_a_program_outlives_the_process_that_started_it_and_its_output_is_kept(t
         import os, pathlib, signal
         from infra.terraform_cli.running import run_to_the_end
         run_to_the_end(
-            [{sys.executable!r}, "-c", {WORKER!r}, "1"], folder=pathlib.Path({str(tmp_path)!r}), what="", wait=True,
+            [{sys.executable!r}, "-c", {WORKER!r}, "4"], folder=pathlib.Path({str(tmp_path)!r}), what="", wait=True,
             environment=dict(os.environ), log=pathlib.Path({str(tmp_path / "log")!r}),
             on_line=lambda line: os.kill(os.getpid(), signal.SIGKILL),
         )
@@ -173,7 +185,7 @@ def test_a_program_outlives_the_process_that_started_it_and_its_output_is_kept(t
     )
     assert done.returncode == -signal.SIGKILL
     assert "got" not in (tmp_path / "log").read_text(encoding="utf-8")
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     while not (text := (tmp_path / "log").read_text(encoding="utf-8")).endswith("got []\n"):
         assert time.monotonic() < ends, text
         time.sleep(0.05)

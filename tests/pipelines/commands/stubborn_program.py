@@ -23,6 +23,7 @@ class Slow:
     """An object that takes long to make, and whose destructor counts on its having been made."""
 
     def __init__(self) -> None:
+        _tell()
         time.sleep(60)
         self.file = Path()
 
@@ -33,23 +34,31 @@ class Slow:
 def run(how: str = typer.Argument(), file: Path = typer.Argument()) -> int:  # noqa: B008 -- typer's interface
     """Work until it is ended."""
     large = np.random.default_rng(0).normal(size=(2_500, 2_500))
-    print("working", flush=True)
     with last_words(lambda: file.write_text("interrupted") and None), doing("task 'train'"):
+        if how == "compute":
+            _tell()
         while how == "compute":  # outside of Python, where no handler of a signal runs
             np.linalg.eigvals(large)
         if how == "make":
             Slow()
         while how == "swallow":
             try:
+                _tell()
                 time.sleep(60)
             except KeyboardInterrupt:
                 continue
     with uninterrupted("staging to be restored"):
+        _tell()
         end = time.monotonic() + SHIELDED_SECONDS
         while time.monotonic() < end:
             time.sleep(0.1)
         file.write_text("restored")
     return 0
+
+
+def _tell() -> None:
+    """Say that a signal from now on arrives where this program is hard to interrupt."""
+    print("working", flush=True)
 
 
 if __name__ == "__main__":

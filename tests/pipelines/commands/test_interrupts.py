@@ -182,7 +182,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """As after `nohup`: the hang-up of the terminal ends nothing."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     process = started(*(word.format(folder=tmp_path) for word in CALLS["infra"]))
-    time.sleep(1.0)
+    wait_for_handlers(process)
     os.killpg(process.pid, signal.SIGHUP)
     time.sleep(0.5)
     assert process.poll() is None
