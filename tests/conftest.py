@@ -5,12 +5,14 @@ import time
 
 import psutil
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.as_shipped import ROOT, own_files
 
-# No time limit and a fixed seed: the examples do not depend on the speed of the machine, and every run has the same.
-settings.register_profile("suite", deadline=None, derandomize=True, max_examples=50)
+# No time limit and a fixed seed: the result does not depend on the speed of the machine, and every run has the same examples.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -50,7 +50,7 @@ def expected(
     return ("late" if any(known < at for known, _ in told) else "without_outcome"), None
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(requests=REQUESTS, at=INSTANTS, stated=st.sampled_from([None, 0.0]), delivered=st.none() | INSTANTS)
 def test_standing_and_label_are_those_at_the_due_time(
     embedded_spark: SparkSession, requests: list[Any], at: dt.datetime, stated: float | None,

@@ -128,7 +128,7 @@ def feature(hours_before: float, **values: Any) -> Row:
 ASKED = {"airport": "JFK", "departure_hour": 8, "at": NOON}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(SPINE_ROWS, FEATURE_ROWS)
 def test_a_bucket_agrees_with_brute_force(spine: list[Row], features: list[Row]) -> None:
     """For any keys, times, ties and missing values; rows of the spine keep their order."""
@@ -149,7 +149,7 @@ def test_a_feature_row_without_a_time_is_joined_to_nothing_and_hides_none() -> N
     assert matched([], [unknown]) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SPINE_ROWS, FEATURE_ROWS)
 def test_many_keys_over_centuries_are_matched_the_same(spine: list[Row], features: list[Row]) -> None:
     """If key and time do not fit one integer, times are ranked first; 32 keys over 5,000 years force this."""
@@ -227,7 +227,7 @@ def as_of_arrival(spine: Sequence[Row], features: Sequence[Row], wait: int) -> l
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.fixed_dictionaries({"airport": AIRPORTS, "departure_hour": HOURS, "at": INSTANTS}), min_size=1, max_size=6),
     st.lists(

@@ -95,7 +95,7 @@ def test_the_second_run_is_refused_at_once_and_reads_who_holds_the_lock(
         pass
     said = str(refused.value)
     assert f"{getpass.getuser()} on {socket.gethostname()} (process {first.pid}, run r1, since 20" in said
-    assert re.search(r"last sign of life \d s ago", said)
+    assert re.search(r"last sign of life \d+ s ago", said)
     assert said.endswith("Nothing was started. Wait until that run has ended, or end its process.")
     assert (refused.value.exit_code, refused.value.retry_helps) == (1, False)
 
@@ -106,7 +106,7 @@ def test_the_lock_is_free_after_the_run_and_the_token_grows(start: Callable[...,
     assert first.said() == "held with token 1"
     found = held(tmp_path, JOB)
     assert found is not None
-    assert (found.holder.run_id, found.holder.pid, found.silent < 2) == ("r1", first.pid, True)
+    assert (found.holder.run_id, found.holder.pid, found.silent < 60) == ("r1", first.pid, True)
     first.order("end")
     assert first.said() == ""
     assert held(tmp_path, JOB) is None
@@ -153,7 +153,7 @@ def test_a_holder_that_stops_in_the_middle_of_a_write_is_not_replaced(
     """When it goes on it finishes the write."""
     paused, file = start("r1", lost_after=0.5), tmp_path / "written"
     assert paused.said() == "held with token 1"
-    paused.order(f"slow {file} 0.5")
+    paused.order(f"slow {file} 3")
     assert paused.said() == "writing"
     paused.signal(signal.SIGSTOP)
     time.sleep(0.8)

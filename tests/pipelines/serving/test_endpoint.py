@@ -164,7 +164,7 @@ def endpoint(store: str, model: Any, tmp_path: Path) -> Iterator[Endpoint]:
         application=application, versions=versions, followed=followed, journal=journal, scorer=scorer, said=said,
         folder=tmp_path / "journal",
     )  # fmt: skip
-    scorer.stop(5)
+    scorer.stop(60)
 
 
 def test_a_request_is_answered_with_score_version_and_ages_and_kept_with_them(endpoint: Endpoint) -> None:
@@ -312,7 +312,7 @@ class Slow:
 
     def __call__(self, asked: list[tuple[str, pa.Table]]) -> list[pa.Table]:
         """What was asked, once it may."""
-        self.go.wait(10)
+        self.go.wait(60)
         self.lots.append(len(asked))
         return [rows for _, rows in asked]
 
@@ -325,7 +325,7 @@ def waiting_rows() -> pa.Table:
 def test_more_than_may_wait_are_sent_away_with_when_to_come_back(endpoint: Endpoint) -> None:
     """429 and Retry-After; those that wait are answered together."""
     slow = Slow()
-    scorer = Scorer(slow, replace(LIMITS, deadline_seconds=60))
+    scorer = Scorer(slow, PATIENT)
     application = Application(scorer, endpoint.followed, token=TOKEN, limits=LIMITS, facts=dict)
     accepted = [scorer.submit(str(number), waiting_rows()) for number in range(LIMITS.waiting)]
     status, answer, headers = asyncio.run(ask(application))
@@ -333,9 +333,9 @@ def test_more_than_may_wait_are_sent_away_with_when_to_come_back(endpoint: Endpo
     assert "4 requests wait already" in answer["message"]
     scorer.start()
     slow.go.set()
-    assert [one.result(5).num_rows for one in accepted] == [1] * LIMITS.waiting
+    assert [one.result(60).num_rows for one in accepted] == [1] * LIMITS.waiting
     assert slow.lots == [LIMITS.waiting]
-    scorer.stop(5)
+    scorer.stop(60)
     with pytest.raises(OverloadedError, match="is being stopped"):
         scorer.submit("late", waiting_rows())
 
@@ -360,17 +360,17 @@ def test_a_request_that_has_waited_too_long_is_not_scored(endpoint: Endpoint) ->
         "the request has waited 0.6 seconds: ask again.",
         True,
     )
-    scorer.stop(5)
+    scorer.stop(60)
 
 
 def test_stopping_answers_what_was_accepted() -> None:
     """None of those that wait is lost."""
     slow = Slow()
-    scorer = Scorer(slow, replace(LIMITS, deadline_seconds=60))
+    scorer = Scorer(slow, PATIENT)
     accepted = [scorer.submit(str(number), waiting_rows()) for number in range(3)]
     scorer.start()
     threading.Timer(0.05, slow.go.set).start()
-    scorer.stop(5)
+    scorer.stop(60)
     assert [one.done() for one in accepted] == [True] * 3
 
 
@@ -382,13 +382,13 @@ def test_what_one_request_brings_does_not_fail_the_others() -> None:
             raise ValueError("no such thing")
         return [rows for _, rows in asked]
 
-    scorer = Scorer(answer, LIMITS)
+    scorer = Scorer(answer, PATIENT)
     accepted = {name: scorer.submit(name, waiting_rows()) for name in ("a", "bad", "b")}
     scorer.start()
     assert accepted["a"].result(5).num_rows == accepted["b"].result(5).num_rows == 1
     with pytest.raises(ValueError, match="no such thing"):
         accepted["bad"].result(5)
-    scorer.stop(5)
+    scorer.stop(60)
 
 
 def test_a_store_that_is_gone_is_no_answer_and_no_silence(model: Any, tmp_path: Path) -> None:
@@ -396,13 +396,13 @@ def test_a_store_that_is_gone_is_no_answer_and_no_silence(model: Any, tmp_path: 
     followed = Followed(Versions(model), print)
     followed.look()
     journal = Journal(tmp_path)
-    scorer = Scorer(Answering(followed, store="host=/nowhere user=x", table=ANSWERS, journal=journal), LIMITS)
+    scorer = Scorer(Answering(followed, store="host=/nowhere user=x", table=ANSWERS, journal=journal), PATIENT)
     scorer.start()
     application = Application(scorer, followed, token=TOKEN, limits=LIMITS, facts=dict)
     status, answer, _ = asyncio.run(ask(application))
     assert (status, "the online store does not answer" in answer["message"]) == (503, True)
     assert list(tmp_path.iterdir()) == []
-    scorer.stop(5)
+    scorer.stop(60)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.declarations.asset import TYPES, Layer, Table, column, key
@@ -42,7 +42,7 @@ ANY_SOURCE = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(columns(), ANY_SOURCE)
 def test_every_value_of_every_type_is_kept_or_quarantined(values: pa.Array, source: Source) -> None:
     """Each quarantined row has the column and a reason, and its record is JSON; kept rows are kept again."""
@@ -59,7 +59,7 @@ def test_every_value_of_every_type_is_kept_or_quarantined(values: pa.Array, sour
     assert again.kept.equals(checked.kept), again.broken.to_pylist()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(columns())
 def test_a_reader_that_computes_loses_no_row_to_any_value(values: pa.Array) -> None:
     """A value is a number or an instant, or missing, or named among the problems of its row; a window keeps what is unread."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.spec.entries import load
@@ -41,7 +41,7 @@ def _poisoned(good: Mapping[str, str]) -> st.SearchStrategy[dict[str, str]]:
 
 
 @pytest.mark.parametrize("source", [*flight_delay.SOURCES[:3], *air_time.SOURCES], ids=lambda source: source.reader)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(change=_poisoned(FLIGHT))
 def test_a_poisoned_flight_is_one_row(source: Source, change: dict[str, str]) -> None:
     """The other flights are kept, and the reasons name the text that the reader could not compute from."""
@@ -53,7 +53,7 @@ def test_a_poisoned_flight_is_one_row(source: Source, change: dict[str, str]) ->
     assert checked.broken.num_rows <= 1
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(change=_poisoned(OBSERVATION))
 def test_a_poisoned_observation_is_one_row(change: dict[str, str]) -> None:
     """The other observations are kept."""
@@ -64,7 +64,7 @@ def test_a_poisoned_observation_is_one_row(change: dict[str, str]) -> None:
     assert {"EWR", "LGA"} <= set(checked.kept["origin"].to_pylist())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(change=_poisoned(AIRCRAFT))
 def test_a_poisoned_aircraft_is_one_row(change: dict[str, str]) -> None:
     """The other aircraft are kept."""
@@ -75,7 +75,7 @@ def test_a_poisoned_aircraft_is_one_row(change: dict[str, str]) -> None:
     assert {"N100", "N102"} <= set(checked.kept["tailnum"].to_pylist())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(change=_poisoned({name: AIRPORT[name] for name in AIRPORT if name != "faa"}))
 def test_a_poisoned_airport_concerns_only_the_flights_to_it(change: dict[str, str]) -> None:
     """They are quarantined with its name if their time of arrival depends on it; the others are kept."""

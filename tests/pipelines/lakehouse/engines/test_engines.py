@@ -130,15 +130,17 @@ def test_a_java_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """Also if that process is killed: the pipe to the server's shell closes, and the shell ends the server."""
-    mark = tmp_path / "ended"
-    server = f"trap 'echo > {mark}; exit' TERM; while :; do sleep 0.05; done"
+    mark, ready = tmp_path / "ended", tmp_path / "ready"
+    server = f"trap 'echo > {mark}; exit' TERM; echo > {ready}; while :; do sleep 0.05; done"
     started = subprocess.Popen(
         ["/bin/sh", "-c", jvm.WITH_PARENT, "spark", "/bin/sh", "-c", server], stdin=subprocess.PIPE
     )
-    time.sleep(0.3)
+    until = time.monotonic() + 60
+    while not ready.exists() and time.monotonic() < until:
+        time.sleep(0.01)
     assert not mark.exists()
     started.stdin.close()
-    started.wait(timeout=10)
+    started.wait(timeout=60)
     assert mark.exists()
 
 

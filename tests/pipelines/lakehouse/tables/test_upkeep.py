@@ -51,9 +51,8 @@ def age(root: Path, days: float) -> None:
 
 @settings(
     max_examples=5,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
     ages=st.lists(st.integers(0, 60).filter(lambda age: age != 30), min_size=2, max_size=5).map(
