@@ -112,7 +112,7 @@ class ByHand:
                 self._terraform(stack, identity, "init", "-input=false")
                 self._terraform(stack, identity, "apply", "-auto-approve", "-input=false")
             except RehearsalError as refused:
-                commands = re.findall(r"`(terraform -chdir=\S+ (?:untaint|import) [^`]+)`", str(refused))
+                commands = printed_commands(str(refused))
                 if not commands:
                     raise
                 cut = "was cut off" if "untaint" in commands[0] else "was not recorded"
@@ -171,3 +171,10 @@ def cdktf_program(folder: Path | None) -> str | None:
             "package.json and package-lock.json."
         )
     return found
+
+
+def printed_commands(refusal: str) -> list[str]:
+    """Return the commands that a refusal prints for a creation that was cut off, each alone, as a shell takes them."""
+    printed = re.findall(r"`(terraform -chdir=[^`]+)`", refusal)
+    commands = [command for line in printed for command in line.split(" && ")]
+    return [one for one in commands if shlex.split(one)[2] in ("untaint", "import")]

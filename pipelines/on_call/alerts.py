@@ -5,7 +5,7 @@ alerts and notifications, and the nightly pipeline.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.monitoring.findings import FindingKind
 from pipelines.declarations.urgency import CauseArea, Severity
@@ -153,7 +153,9 @@ METRICS = tuple(
 ALERTS = (*FINDINGS, *DEPLOYED, *NOTIFICATIONS, *METRICS, *NIGHTLY)
 
 
-def alarms_of(*, failed_jobs: Sequence[str], kinds: Iterable[str]) -> tuple[Alert, ...]:
+def alarms_of(
+    *, failed_jobs: Sequence[str], kinds: Iterable[str], undelivered: Sequence[str] = ()
+) -> tuple[Alert, ...]:
     """Return the alerts that stand while jobs have failed last and findings are open, the most urgent first.
 
     Parameters
@@ -162,10 +164,19 @@ def alarms_of(*, failed_jobs: Sequence[str], kinds: Iterable[str]) -> tuple[Aler
         Addresses such as ``flight_delay.scoring``.
     kinds
         Of the open findings.
+    undelivered
+        What those of the jobs said that could not take a delivery (`pipelines.on_call.cause.undelivered`). The mail is that of
+        every failed job, but the feed's owner acts first.
     """
     by_job = {"scoring": "scoring failed", "stream": "a stream failed"}
-    names = {by_job.get(job.rpartition(".")[2], "a job failed") for job in failed_jobs}
-    found = [alert for alert in NOTIFICATIONS if alert.name in names]
+    refused = {one.partition(":")[0] for one in undelivered}
+    names = {(by_job.get(job.rpartition(".")[2], "a job failed"), job in refused) for job in failed_jobs}
+    found = [
+        replace(alert, area=CauseArea.DATA, owner=TEAM) if of_the_feed else alert
+        for of_the_feed in (True, False)
+        for alert in NOTIFICATIONS
+        if (alert.name, of_the_feed) in names
+    ]
     wanted = set(kinds)
     found += [alert for alert in FINDINGS if alert.name in wanted]
     order = list(Severity)

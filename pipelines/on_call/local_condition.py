@@ -55,13 +55,15 @@ def condition_of(lakehouse: Lakehouse, use_case: UseCase, *, place: str) -> Cond
     lost = lakehouse.models.lost_champion(use_case.model)
     found = None if lost else lakehouse.models.find_alias(use_case.model, CHAMPION)
     champion = found.number if found else None
+    refused = undelivered(runs)
     cause = likely_cause(
-        failed=named(failed_first(runs)), undelivered=undelivered(runs), gone=named(gone), lost=lost, findings=findings,
+        failed=named(failed_first(runs)), undelivered=refused, gone=named(gone), lost=lost, findings=findings,
         champion=champion, ever_ran=bool(runs), at=f"--env {lakehouse.environment.name} {place}",
     )  # fmt: skip
     alerts = alarms_of(
         failed_jobs=[str(row["job"]) for row in (*failed_first(runs), *gone)],
         kinds=[str(one["kind"]) for one in findings],
+        undelivered=refused,
     )
     return Condition(runs=runs, gone=gone, findings=findings, champion=champion, cause=cause, alerts=alerts)
 

@@ -66,15 +66,16 @@ def _show_cause(
         judged = judged_until(remote, sql, use_case)
         findings = newest_window(newest_findings(remote, sql, use_case), judged=judged)
     found = registered(remote, use_case.model) if with_tables else None
+    refused = undelivered(recorded)
     cause = likely_cause(
-        failed=failed, undelivered=undelivered(recorded), findings=findings,
+        failed=failed, undelivered=refused, findings=findings,
         champion=found.aliases.get(CHAMPION) if found else None, ever_ran=any(run.started_at for run in runs),
         at=f"--env {remote.environment.name} --remote",
     )  # fmt: skip
     console.line(f"what to look at: {cause.sentence}")
     for error in errors_of(recorded, said=cause.sentence):
         console.line(f"  {error}")
-    alarms = alarms_of(failed_jobs=failed, kinds=[str(one["kind"]) for one in findings])
+    alarms = alarms_of(failed_jobs=failed, kinds=[str(one["kind"]) for one in findings], undelivered=refused)
     name, team = use_case.name, use_case.team
     rows = standing(alarms, use_case=name, team=team, environment=remote.environment.name, place="--remote")
     console.table("alerts", STANDING, rows)

@@ -104,6 +104,18 @@ def test_alarms_are_shown_with_owner_run_book_and_a_command_that_can_be_pasted()
     ]  # fmt: skip
 
 
+def test_a_job_that_could_not_take_a_delivery_is_its_teams_first() -> None:
+    """The mail is the same; beside a job that failed for another reason both stand."""
+    refused = ["a.features: source rides: no file."]
+    failed = [*alarms_of(failed_jobs=["a.features", "a.training"], kinds=[], undelivered=refused)]
+    assert [(one.name, one.area, one.owner) for one in failed] == [
+        ("a job failed", CauseArea.DATA, "team"),
+        ("a job failed", CauseArea.PLATFORM, "ML engineer"),
+    ]
+    (alone,) = alarms_of(failed_jobs=["a.features"], kinds=[], undelivered=refused)
+    assert alone == failed[0]
+
+
 def test_the_page_shows_the_tables() -> None:
     """The output of `python -m pipelines alerts --markdown`; REWRITE_GOLDEN=1 writes it again."""
     page = PAGE.read_text(encoding="utf-8")

@@ -167,7 +167,7 @@ def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
 ) -> None:
     """The features job really fails, on a folder without the feed: the status quotes what its task has recorded, as a matter of data.
 
-    Who may not read tables is told which job failed; both are told the run-book.
+    Who may not read tables is told which job failed; both are told the run-book, and the first that the feed's team acts.
     """
     path = staging.path(AIR_TIME.table("runs"))
     before = DeltaTable(path).version()
@@ -183,8 +183,8 @@ def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
     assert str(tmp_path) in line
     assert blind == 3
     assert "what to look at: platform: air_time.features failed last; repair that before you read findings" in seen
-    for text in (out, seen):
-        assert re.search(r"today +a job failed +ML engineer +docs/run-books\.md#a-job-that-failed", text)
+    for text, whose in ((out, f"team {AIR_TIME.team}"), (seen, "ML engineer")):
+        assert re.search(rf"today +a job failed +{whose} +docs/run-books\.md#a-job-that-failed", text)
 
 
 def _refused(_text: str, _catalog: str) -> StatementResult:
