@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ml.gate.verdict import Reason
 
-BROUGHT_BY_DAYS: Mapping[str, str] = {
-    "rows": "minimum_rows",
-    "positives": "minimum_positives",
-    "days": "minimum_days, minimum_dependent_days",
-    "weights": "minimum_rows, minimum_positives, minimum_days",
+BROUGHT_BY_DAYS: Mapping[str, tuple[str, ...]] = {
+    "rows": ("minimum_rows",),
+    "positives": ("minimum_positives",),
+    "days": ("minimum_days", "minimum_dependent_days where a day may depend on the day before"),
+    "weights": ("minimum_rows", "minimum_positives", "minimum_days"),
 }
 """Rules that more days fulfil, each with the fields of the policy that ask for what it counts."""
 
@@ -28,7 +28,7 @@ def remedies(failed: "Sequence[Reason]") -> Iterator[str]:
     if few:
         times = max(_times(reason) for reason in few)
         days = f"{times:g} times as many days" if math.isfinite(times) else "more days"
-        fields = ", ".join(dict.fromkeys(BROUGHT_BY_DAYS[reason.rule] for reason in few))
+        fields = ", ".join(dict.fromkeys(field for reason in few for field in BROUGHT_BY_DAYS[reason.rule]))
         yield f"to have enough, evaluate {days} (evaluation_days), or have the policy ask for less ({fields})"
     if any(reason.rule == "entities" for reason in failed):
         yield "EntityKind.FIXED is for a decision about exactly these entities, which needs no sample of them"

@@ -219,7 +219,7 @@ def test_too_few_rows_positives_or_days_are_refused() -> None:
     assert "600 rows, at least 1000 are needed" in verdict.sentence
     assert verdict.sentence.endswith(
         "; to have enough, evaluate 7 times as many days (evaluation_days), or have the policy ask for less (minimum_rows, "
-        "minimum_positives, minimum_days, minimum_dependent_days)."
+        "minimum_positives, minimum_days, minimum_dependent_days where a day may depend on the day before)."
     )
     assert verdict.challenger is None
 
