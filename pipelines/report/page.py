@@ -118,6 +118,7 @@ def render(records: ReportRecords) -> str:
         jobs=jobs,
         failures=[f"{job.job}, {error}" for job in jobs for error in job.errors],
         unit=f" in {records.unit}" if records.unit else "",
+        label_unit=report_words.in_label_unit(records),
         run_months=report_operations.run_months(jobs),
         environments=[report_operations.summary(one, records) for one in records.environments],
         table_versions=report_operations.table_versions,

@@ -53,6 +53,11 @@ def in_unit(name: str, records: ReportRecords) -> str:
     return f" in {unit}" if unit else ""
 
 
+def in_label_unit(records: ReportRecords) -> str:
+    """Return the unit of a regression's label, as " in minutes"; an empty text for another label, or where none is known."""
+    return f" in {records.unit}" if records.unit and records.policy.metric in OF_THE_LABEL else ""
+
+
 def share(value: float) -> str:
     """Return a share in percent with as many decimals as it needs, four significant digits at most."""
     return f"{100 * value:.4g}%"

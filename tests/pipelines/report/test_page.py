@@ -574,12 +574,15 @@ def test_a_regression_is_described_in_its_own_words() -> None:
         findings=(),
         scored=minutes_of_may(),
     )
-    text = Page(render(report(environment, problem=Problem.REGRESSION, policy=DEFAULT_REGRESSION))).text
+    records = report(environment, problem=Problem.REGRESSION, policy=DEFAULT_REGRESSION)
+    text = Page(render(replace(records, unit="minutes"))).text
     for said in (
-        "mean absolute error",
+        "mean absolute error in minutes, monthly mean",
         "8.2500",
-        "Root mean squared error: lower is better",
-        "Observed and predicted",
+        "mean absolute error in minutes: the estimate was typically off by",
+        "Root mean squared error in minutes: lower is better",
+        "Observed and predicted mean in minutes",
+        "observed mean in minutes; ",
         "8.5000",
     ):
         assert said.lower() in text.lower()
