@@ -158,7 +158,7 @@ def _calibration(facts: CardFacts) -> CardSection:
             rows.append((role, f"version {contender.version}", number(value), number(spread)))
     table = CardTable(
         caption="Mean distance between predicted and observed, over ten bins of equal count",
-        columns=("", "version", "expected calibration error", "in standard deviations of the label"),
+        columns=("which", "version", "expected calibration error", "in standard deviations of the label"),
         rows=tuple(rows),
     )
     judged = [r.sentence for r in facts.reasons if r.rule == "calibration" and r.candidate == facts.version]
@@ -202,4 +202,4 @@ def _plain(value: float | None) -> str:
 
 
 def _pairs(rows: dict[str, str]) -> CardTable:
-    return CardTable(caption="", columns=("what", "recorded"), rows=tuple(rows.items()))
+    return CardTable(caption="What the registry records", columns=("what", "recorded"), rows=tuple(rows.items()))

@@ -1,12 +1,16 @@
 """The record of a model card: sections of sentences and tables, as text that needs no further knowledge to be shown."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 
 from ml.spec.errors import LakehouseError
 
 UNKNOWN = "not recorded"
 """What a card says of anything that no record states."""
+UNDEFINED = "not defined"
+"""What a card says of a figure that so few rows, or rows of one class, do not have."""
+_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]\d+)?")
 
 
 class CardError(LakehouseError, ValueError):
@@ -20,6 +24,14 @@ class CardTable:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column has numbers, which a page aligns at their ends; one that is not recorded is none."""
+        columns = ([row[place] for row in self.rows] for place in range(len(self.columns)))
+        return tuple(
+            _are_numbers([text for text in column if text not in ("", UNKNOWN, UNDEFINED)]) for column in columns
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +96,10 @@ class ModelCard:
             return cls(**{**stored, "sections": tuple(_section(one) for one in stored["sections"])})
         except (KeyError, TypeError, ValueError) as error:
             raise CardError(f"this is not a stored model card ({error!r}): run the task model_card again.") from error
+
+
+def _are_numbers(texts: list[str]) -> bool:
+    return bool(texts) and all(_NUMBER.fullmatch(text) for text in texts)
 
 
 def _section(values: dict[str, list[dict[str, str]]]) -> CardSection:

@@ -5,14 +5,12 @@ import math
 from scipy import special
 
 from ml.card.facts import CardMetric
-from ml.card.record import UNKNOWN
+from ml.card.record import UNDEFINED, UNKNOWN
 from ml.evaluation.record import Evaluation
 from ml.gate.intervals import CorrectedInterval
 from ml.spec.clusters import EntityKind
 from ml.spec.target import Target
 
-UNDEFINED = "not defined"
-"""What a card says of a figure that so few rows, or rows of one class, do not have."""
 LEVEL = 0.975
 """Quantile of the upper end of a two-sided interval at 95%."""
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
 from ml.monitoring.findings import ALL_ROWS, OF_A_DAY
+from ml.spec.metric_labels import metric_label
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse
 from pipelines.lakehouse.registry.aliases import BASELINE, CHAMPION
-from pipelines.report.wording import metric_label
 
 COLUMNS = (
     "month",

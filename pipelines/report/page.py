@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, WHOLE_TABLE
+from ml.spec.metric_labels import metric_label, readable
 from ml.spec.metric_names import higher_is_better
 from ml.spec.target import MultiClass
 from pipelines.report import wording as report_words
@@ -209,13 +210,13 @@ def page_templates() -> Environment:
         lstrip_blocks=True,
     )
     filters: Mapping[str, Any] = {
-        "metric": report_words.metric_label, "month": report_words.month_label, "whole": report_words.whole,
+        "metric": metric_label, "month": report_words.month_label, "whole": report_words.whole,
         "fixed": report_words.fixed, "signed": report_words.signed, "percent": report_words.percent,
         "plain": report_words.plain, "duration": report_words.duration, "heat": _heat, "day": _day,
         "words": report_words.words, "sentence": report_words.sentence, "enumerated": report_words.enumerated,
         "cause": report_words.cause, "months": report_words.months, "window": _window, "of_window": _of_window,
         "window_label": report_words.window_label, "in_unit": _in_unit, "where": _where, "share": report_words.share,
-        "readable": report_words.readable,
+        "readable": readable,
     }  # fmt: skip
     environment.filters.update(filters)
     environment.globals.update(counted=report_words.counted, slice_plot=slice_plot, drawn=drawn)

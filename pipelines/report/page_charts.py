@@ -6,11 +6,11 @@ from itertools import pairwise
 
 from scipy import special
 
+from ml.spec.metric_labels import metric_label
 from pipelines.report.charts import NARROW, Series, line_chart
 from pipelines.report.records import Maturity, ReportRecords
 from pipelines.report.sections.estimates import EstimateTable
 from pipelines.report.sections.quality import Measured, Month, secondary_metric
-from pipelines.report.wording import metric_label
 
 MATURITY_STYLES = ("champion", "observed", "constant", "baseline")
 REACH = float(special.ndtri(0.975))

@@ -4,43 +4,19 @@ Every sentence follows from the outcomes that are given.
 """
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 
 from ml.spec.costs import COST_PER_REQUEST
-from ml.spec.metric_names import METRIC_NAMES, higher_is_better
+from ml.spec.metric_labels import metric_label
+from ml.spec.metric_names import higher_is_better
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference
 from pipelines.report.records import ReportRecords
 
 NOTHING = "\u2013"
 MINUS = "\u2212"
 CAUSES = {"metric_fell": "a metric fell", "drift": "columns drifted"}
-NAMES = {
-    "roc_auc_score": "ROC AUC", "macro_roc_auc_score": "ROC AUC over classes", "r2_score": "R²", "js_distance": "Jensen-Shannon distance",
-    COST_PER_REQUEST: "cost per request",
-}  # fmt: skip
-
-
 OF_THE_LABEL = frozenset({"mean_absolute_error", "median_absolute_error", "root_mean_squared_error", "bias_error"})
 """Errors of a regression that have the unit of its label."""
-_KNOWN = frozenset(name for names in METRIC_NAMES.values() for name in names) | NAMES.keys()
-_IDENTIFIER = re.compile(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
-_OF_CLASS = re.compile(r"(?:roc_auc_of_(?P<auc>\w+)_score|calibration_of_(?P<calibration>\w+)_error)")
-
-
-def metric_label(name: str) -> str:
-    """Return a metric's or statistic's name as people write it."""
-    of_class = _OF_CLASS.fullmatch(name)
-    if of_class and of_class["auc"]:
-        return f"ROC AUC of {of_class['auc'].replace('_', ' ')}"
-    if of_class:
-        return f"calibration error of {of_class['calibration'].replace('_', ' ')}"
-    return NAMES.get(name, name.removesuffix("_score").replace("_", " "))
-
-
-def readable(text: object) -> str:
-    """Return a recorded sentence with each metric's name as people write it; names of columns and files stay."""
-    return _IDENTIFIER.sub(lambda found: _readable(found[0]), str(text)).replace(" -> ", " → ")
 
 
 def in_unit(name: str, records: ReportRecords) -> str:
@@ -61,10 +37,6 @@ def in_label_unit(records: ReportRecords) -> str:
 def share(value: float) -> str:
     """Return a share in percent with as many decimals as it needs, four significant digits at most."""
     return f"{100 * value:.4g}%"
-
-
-def _readable(name: str) -> str:
-    return metric_label(name) if name in _KNOWN or _OF_CLASS.fullmatch(name) else name
 
 
 def words(name: str) -> str:

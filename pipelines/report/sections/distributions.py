@@ -7,9 +7,9 @@ from typing import Any
 
 from ml.monitoring.findings_history import measured_at
 from ml.profiles.group_shares import GroupShare, group_shares
+from ml.spec.metric_labels import metric_label
 from pipelines.report.records import EnvironmentRecords, Row
 from pipelines.report.sections.findings import OF_COLUMNS
-from pipelines.report.wording import metric_label
 
 
 @dataclass(frozen=True, kw_only=True)

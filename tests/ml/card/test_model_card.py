@@ -11,13 +11,14 @@ from scipy import stats
 from ml.card.facts import CardFacts, CardMetric, Importances
 from ml.card.html_page import card_page
 from ml.card.model_card import CALIBRATION, DATA, IMPORTANCE, LABELS, METRICS, MODEL, VERDICT, model_card
-from ml.card.record import UNKNOWN, CardError, ModelCard
+from ml.card.record import UNKNOWN, CardError, CardTable, ModelCard
 from ml.card.slices import SLICES
 from ml.evaluation.comparison import Comparison
 from ml.gate.decision import decide
 from ml.labels.maturity import LabelCounts
 from ml.models.importance import InputImportance
 from ml.spec.gate_policy import DEFAULT_BINARY
+from ml.spec.metric_labels import readable
 from tests.ml.gate import test_decision as decision_tests
 from tests.ml.gate.test_small_slices import carriers_with, evaluated
 
@@ -260,8 +261,16 @@ def test_the_page_shows_every_text_of_the_card_and_loads_nothing() -> None:
             *section.sentences,
             *(t for table in section.tables for t in sum(table.rows, ())),
         ):
-            assert text in shown
+            assert readable(text) in shown
     assert not re.search(r"https?:|<script|src=|href=", page)
+
+
+def test_a_column_of_numbers_is_known_as_one() -> None:
+    """A page aligns it; what is not recorded is no number and no text either."""
+    rows = (("a", "0.5", "1,200", "not recorded", "0.1 to 0.2"), ("b", "not recorded", "+3.1e-05", "", "3"))
+    table = CardTable(caption="c", columns=("v", "w", "x", "y", "z"), rows=rows)
+    assert table.numeric == (False, True, True, False, False)
+    assert CardTable(caption="c", columns=("v",), rows=()).numeric == (False,)
 
 
 def test_the_same_facts_give_the_same_card() -> None:

@@ -16,6 +16,7 @@ from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import profile
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
+from ml.spec.metric_labels import metric_label
 from pipelines.report.page import headline, render
 from pipelines.report.records import (
     EnvironmentRecords,
@@ -31,7 +32,6 @@ from pipelines.report.sections.estimates import estimate_tables
 from pipelines.report.sections.findings import drift_grid
 from pipelines.report.sections.operations import job_runs, quarantine_reasons, source_counts, summary
 from pipelines.report.sections.quality import months, slice_tables
-from pipelines.report.wording import metric_label
 
 MAY, JUNE, JULY = (dt.datetime(2013, month, 1, tzinfo=dt.UTC) for month in (5, 6, 7))
 BETTER = Reason(rule="better", candidate=3, passed=True, value=0.0012, threshold=0.025, sentence="version 3 is better")

@@ -5,6 +5,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from ml.card.html_page import card_page
+from ml.card.model_card import model_card
 from ml.monitoring.findings import FindingKind
 from pipelines.declarations.registry import use_case
 from pipelines.declarations.urgency import CauseArea
@@ -16,6 +18,7 @@ from pipelines.report.house.records import Freshness, House, PlacedUseCase
 from pipelines.report.mlflow_links import MlflowLinks, as_served
 from pipelines.report.page import render
 from pipelines.report.records import EstateSummary, StackResources, Version
+from tests.ml.card.test_model_card import FACTS
 from tests.pipelines.report.pages_in_a_browser import SERIOUS, WIDTHS, looked_at, shown_text
 from tests.pipelines.report.sections.test_basis import RAW, decision_page
 from tests.pipelines.report.served_records import SERVED
@@ -76,6 +79,7 @@ def pages() -> dict[str, str]:
         "report": render(report(prod(served=SERVED, links=LINKS, versions=(VERSION,)), estate=ESTATE)),
         "report of a failure": render(report(prod(runs=(failed,)))),
         "house": render_house(house()),
+        "model card": card_page(model_card(FACTS)),
         "decision": decision_page("classification"),
         "decision on a regression": decision_page("regression"),
     }

@@ -9,9 +9,9 @@ from ml.card.model_card import model_card
 from ml.card.record import ModelCard
 from ml.monitoring.findings import WHOLE_TABLE
 from ml.monitoring.skew import InputDifference
+from ml.spec.metric_labels import readable
 from pipelines.report.records import Row
 from pipelines.report.sections.cards import model_cards
-from pipelines.report.wording import readable
 from tests.ml.card.test_model_card import FACTS
 from tests.pipelines.report.test_page import JULY, JUNE, MAY, page, prod, report
 
