@@ -28,7 +28,8 @@ FLIGHT_DELAY = use_case("flight_delay")
 LINKS = MlflowLinks(environment="prod", model="dev.flight_delay", experiment_id="1")
 VERSION = Version(number=4, aliases=("champion",), tags={"trained_in": "staging"}, run_id="0a1b")
 NOW = dt.datetime(2025, 7, 1, tzinfo=dt.UTC)
-DOCS = Path(__file__).parents[3] / "docs"
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
 PICTURE = (DOCS / "stacks.svg").read_text(encoding="utf-8")
 ESTATE = EstateSummary(
     stacks=(StackResources(name="dev-platform", resources={"azurerm_subnet": 2}),),
@@ -84,6 +85,22 @@ def pages() -> dict[str, str]:
         "decision on a regression": decision_page("regression"),
     }
     return written | {f"{name}, served": as_served(text.encode()).decode() for name, text in written.items()}
+
+
+def test_no_page_of_the_product_is_left_out() -> None:
+    """A file that begins a page is one of those that are looked at here; the page of a review has the same test beside its own."""
+    begins = {
+        str(file.relative_to(ROOT))
+        for room in ("infra", "ml", "pipelines")
+        for file in (ROOT / room).rglob("*")
+        if file.suffix in (".py", ".html") and "<!doctype html>" in file.read_text(encoding="utf-8").lower()
+    }
+    assert begins == {
+        "infra/review/templates/review.html",
+        "ml/card/html_page.py",
+        "pipelines/report/templates/house.html",
+        "pipelines/report/templates/report.html",
+    }
 
 
 def test_failures_stand_first_on_the_page_of_the_house() -> None:
