@@ -22,6 +22,7 @@ DAY_SECONDS = 24 * 60 * 60
 ALL = "all"
 THIRDS = {"low": 1 / 3, "high": 2 / 3}
 """The shares of the labels up to which the lowest and the middle third reach."""
+THIRD_NAMES = ("lowest third of labels", "middle third of labels", "highest third of labels")
 
 
 def read_maturity(lakehouse: Lakehouse, use_case: UseCase, *, at: dt.datetime) -> Maturity | None:
@@ -70,8 +71,8 @@ def _group(use_case: UseCase, labels: DataFrame) -> Column:
     low, high = (cuts[name][0].as_py() for name in THIRDS)
     if low is None:
         return F.lit(None).cast("string")
-    third = F.when(label <= low, "lowest third of labels").when(label <= high, "middle third")
-    return third.when(label > high, "highest third")
+    lowest, middle, highest = THIRD_NAMES
+    return F.when(label <= low, lowest).when(label <= high, middle).when(label > high, highest)
 
 
 def _class_group(label: Column, problem: MultiClass) -> Column:
@@ -86,7 +87,7 @@ def _class_group(label: Column, problem: MultiClass) -> Column:
 def _maturity(counts: Counts, due: int, horizon: int) -> Maturity:
     requests_of: dict[str, int] = {ALL: 0}
     known: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for group, age, number in sorted(counts, key=lambda row: (row[0], math.inf if row[1] is None else row[1])):
+    for group, age, number in sorted(counts, key=_place):
         for name in (ALL, *((group,) if group else ())):
             requests_of[name] = requests_of.get(name, 0) + number
             if age is not None:
@@ -97,3 +98,9 @@ def _maturity(counts: Counts, due: int, horizon: int) -> Maturity:
         requests=requests_of,
         known={name: dict(ages) for name, ages in known.items()},
     )
+
+
+def _place(row: tuple[str, int | None, int]) -> tuple[int, str, float]:
+    """Return where the count of a group and age stands: thirds from the lowest on, other groups by name, each by age."""
+    group, age, _ = row
+    return THIRD_NAMES.index(group) if group in THIRD_NAMES else 0, group, math.inf if age is None else age

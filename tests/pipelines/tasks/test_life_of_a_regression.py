@@ -23,7 +23,7 @@ from pipelines.execution.runner import JobRun, State, TaskRun
 from pipelines.lakehouse.lakehouse import Lakehouse, open_lakehouse
 from pipelines.lakehouse.registry.aliases import CHAMPION
 from pipelines.lakehouse.tables.arrow import records
-from pipelines.report.maturity_reading import read_maturity
+from pipelines.report.maturity_reading import THIRD_NAMES, read_maturity
 from pipelines.report.writing import write_report
 from pipelines.tasks.monitoring import retraining
 from pipelines.tasks.versions.reference import Reference
@@ -152,13 +152,14 @@ def test_the_page_of_a_regression_is_written(life: Life, tmp_path: Path) -> None
     lakehouse, _ = life
     found = read_maturity(lakehouse, AIR_TIME, at=MAY)
     assert found is not None
-    thirds = [found.requests[name] for name in ("lowest third of labels", "middle third", "highest third")]
+    assert tuple(found.requests) == ("all", *THIRD_NAMES)
+    thirds = [found.requests[name] for name in THIRD_NAMES]
     assert max(thirds) < 1.1 * min(thirds)
     assert lakehouse.folder is not None
     page = write_report(
         lakehouse.folder.parent, AIR_TIME, environments=["dev"], main="dev", out=tmp_path / "report.html"
     )
-    assert "lowest third of labels" in page.read_text(encoding="utf-8")
+    assert THIRD_NAMES[0] in page.read_text(encoding="utf-8")
 
 
 def test_the_realised_metric_is_the_error_of_the_predictions_in_minutes(life: Life) -> None:
