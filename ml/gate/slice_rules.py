@@ -47,7 +47,7 @@ def small_slices(case: Case) -> Iterator[Reason]:
     more = f"; and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
     judged = len(case.on_slices())
     if fallen:
-        sentence = f"version {case.version} is shown to be worse on {len(fallen)} small slices: {named}{more}"
+        sentence = f"version {case.version} is shown to be worse on {len(fallen)} small slice{'s' if len(fallen) > 1 else ''}: {named}{more}"
     elif small:
         sentence = (
             f"{len(apart)} of {judged + len(apart)} slices not judged, and {len(small) - len(apart)} only together with "

@@ -151,7 +151,7 @@ MUTANTS = {
         {"scores": regressed_on_a_slice()},
         {"minimum_slice_rows": 2_400},
         "small_slices",
-        "worse on 1 small slices: origin = 3",
+        "worse on 1 small slice: origin = 3",
     ),
     "much slower": (
         {"seconds_per_1000_rows": 0.21},
