@@ -20,7 +20,7 @@ from infra.emulated_cloud.calls import (
     taken,
 )
 from infra.emulated_cloud.privileges import CatalogRights, securables
-from infra.emulated_cloud.world import Json
+from infra.emulated_cloud.world import Json, Store
 
 FS = "/api/2.0/fs"
 W = "/api/2.0/workspace"
@@ -40,11 +40,16 @@ def _place(call: Call) -> tuple[str, str]:
     return f"metastore {CatalogRights(call).id}", f"/{call.arguments['path'].strip('/')}"
 
 
+def _times(call: Call) -> Store:
+    """Return when each file was written, beside the files."""
+    return call.world.store(_place(call)[0], MODIFIED)
+
+
 def _upload(call: Call) -> CloudAnswer:
     if _place(call) in call.world.contents and call.query.get("overwrite") == "false":
         raise taken(f"The file {_place(call)[1]}")
     call.world.contents[_place(call)] = call.raw
-    call.store(MODIFIED)[_place(call)[1]] = {"at": email.utils.formatdate(usegmt=True)}
+    _times(call)[_place(call)[1]] = {"at": email.utils.formatdate(usegmt=True)}
     return CloudAnswer(status=204, body=None)
 
 
@@ -58,7 +63,7 @@ def _content(call: Call) -> bytes:
 def _headers(call: Call, content: bytes) -> dict[str, str]:
     # The Go SDK reads both on HEAD; without them it takes the file for missing. The provider keeps the first, and takes another
     # one for a change by somebody else.
-    written = call.store(MODIFIED).get(_place(call)[1], {"at": email.utils.formatdate(usegmt=True)})
+    written = _times(call).get(_place(call)[1], {"at": email.utils.formatdate(usegmt=True)})
     return {"Last-Modified": written["at"], "Content-Length": str(len(content)),
             "Content-Type": "application/octet-stream"}  # fmt: skip
 
@@ -70,6 +75,7 @@ def _download(call: Call) -> CloudAnswer:
 def _delete(call: Call) -> CloudAnswer:
     _content(call)
     del call.world.contents[_place(call)]
+    _times(call).pop(_place(call)[1], None)
     return CloudAnswer(status=204, body=None)
 
 
