@@ -58,7 +58,7 @@ RUN_ELSEWHERE: Sequence[tuple[str, str, str]] = (
     ("operations.md", r"first-run --env dev --remote$", TRIAL),
     ("releases.md", r"infra devops ", DEVOPS),
     ("run-books.md", r"^curl ", SERVED),
-    ("serving.md", r"^curl |pipelines serve ", SERVED),
+    ("serving.md", r"^(curl |export TOKEN=)|pipelines serve ", SERVED),
     ("shared-features.md", r"parcels\.depots", "tests/pipelines/declarations/test_shared_features.py"),
     ("telemetry.md", r"^export (MLOPS_TELEMETRY=otlp|OTEL_)", "tests/pipelines/telemetry/test_receivers.py"),
 )

@@ -52,7 +52,7 @@ PRESENT = dt.datetime(2013, 2, 20, 12, tzinfo=dt.UTC)
 """Of the store: batch and endpoint must agree on requests that fall due then."""
 
 LINES = [line for _, line in lines_of("tests/pipelines/serving/test_served_flights.py")]
-(SERVE,) = (line for line in LINES if not line.startswith("curl "))
+(SERVE,) = (line for line in LINES if " serve " in line)
 """The command of the page."""
 
 MADE_OF_A_RUN = {"batch_id", "scored_at", "features_version"}
@@ -179,15 +179,17 @@ def test_the_endpoint_answers_as_batch_predicted_and_is_killed_without_a_loss(ro
     shutil.which("curl") is None, reason="the documented lines `curl …` are not run: there is no `curl` on the path"
 )
 def test_the_endpoint_of_the_page_answers_the_curl_lines_of_the_pages(root: Path, tmp_path: Path) -> None:
-    """As written, in the folder of the request, with the token and the address that the command has printed."""
+    """As written, in the folder of the request, with the token that the page reads and the address that the command has printed."""
     requests, _ = due(root)
     (tmp_path / "request.json").write_text(json.dumps({"dataframe_records": requests}), encoding="utf-8")
+    (tmp_path / "lakehouse").symlink_to(root)
+    sets = [line for line in LINES if line.startswith("export ")]
     running = Server(root)
     try:
         said = []
-        for line in (line for line in LINES if line != SERVE):
-            asked = line.replace("http://127.0.0.1:5001", running.address)
-            given = {"PATH": os.environ["PATH"], "TOKEN": running.token.strip()}
+        for line in (line for line in LINES if line != SERVE and line not in sets):
+            asked = "\n".join([*sets, line.replace("http://127.0.0.1:5001", running.address)])
+            given = {"PATH": os.environ["PATH"]}
             done = subprocess.run(
                 ["sh", "-c", asked], cwd=tmp_path, env=given, capture_output=True, text=True, check=True
             )
