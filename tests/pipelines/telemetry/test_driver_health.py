@@ -75,10 +75,16 @@ LOSES_ONE = """
     begun = time.time()
     spark.range(10).count()
     assert not any(is_lost(**one, since=begun) for one in executors()), executors()
-    children = psutil.Process().children(recursive=True)
-    backend = [one for one in children if any("CoarseGrainedExecutorBackend" in word for word in one.cmdline())]
+    def is_backend(process):
+        try:
+            return any("CoarseGrainedExecutorBackend" in word for word in process.cmdline())
+        except psutil.Error:  # it has ended meanwhile
+            return False
+
+    backend = [one for one in psutil.Process().children(recursive=True) if is_backend(one)]
     backend[0].send_signal(signal.SIGKILL)
-    for _ in range(300):
+    until = time.time() + 300
+    while time.time() < until:
         if any(is_lost(**one, since=begun) for one in executors()):
             break
         time.sleep(0.1)
