@@ -4,7 +4,7 @@ import html
 from datetime import datetime
 
 from ml.card.record import CardSection, CardTable, ModelCard
-from ml.spec.metric_labels import readable
+from ml.metrics.metric_labels import readable
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"

@@ -1,7 +1,6 @@
 """The record of a model card: sections of sentences and tables, as text that needs no further knowledge to be shown."""
 
 import json
-import re
 from dataclasses import asdict, dataclass
 
 from ml.spec.errors import LakehouseError
@@ -10,7 +9,6 @@ UNKNOWN = "not recorded"
 """What a card says of anything that no record states."""
 UNDEFINED = "not defined"
 """What a card says of a figure that so few rows, or rows of one class, do not have."""
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]\d+)?")
 
 
 class CardError(LakehouseError, ValueError):
@@ -99,7 +97,15 @@ class ModelCard:
 
 
 def _are_numbers(texts: list[str]) -> bool:
-    return bool(texts) and all(_NUMBER.fullmatch(text) for text in texts)
+    return bool(texts) and all(map(_is_number, texts))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return text[-1:].isdigit()
 
 
 def _section(values: dict[str, list[dict[str, str]]]) -> CardSection:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F  # noqa: N812 - the name under which every Spark reader knows it
 
+from ml.metrics.metric_labels import metric_label
 from ml.monitoring.findings import ALL_ROWS, OF_A_DAY
-from ml.spec.metric_labels import metric_label
 from pipelines.declarations.use_case import UseCase
 from pipelines.execution.runner import JobRun
 from pipelines.lakehouse.lakehouse import Lakehouse

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from ml.metrics.metric_labels import metric_label, readable
 from ml.monitoring.findings import ALL_ROWS, OF_A_DAY, WHOLE_TABLE
-from ml.spec.metric_labels import metric_label, readable
 from ml.spec.metric_names import higher_is_better
 from ml.spec.target import MultiClass
 from pipelines.report import wording as report_words

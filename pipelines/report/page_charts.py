@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from scipy import special
 
-from ml.spec.metric_labels import metric_label
+from ml.metrics.metric_labels import metric_label
 from pipelines.report.charts import NARROW, Series, line_chart
 from pipelines.report.records import Maturity, ReportRecords
 from pipelines.report.sections.estimates import EstimateTable

@@ -6,8 +6,8 @@ Every sentence follows from the outcomes that are given.
 import datetime as dt
 from collections.abc import Sequence
 
+from ml.metrics.metric_labels import metric_label
 from ml.spec.costs import COST_PER_REQUEST
-from ml.spec.metric_labels import metric_label
 from ml.spec.metric_names import higher_is_better
 from pipelines.report.comparison import Judgement, MonthOutcome, mean_difference
 from pipelines.report.records import ReportRecords

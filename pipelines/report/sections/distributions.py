@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ml.metrics.metric_labels import metric_label
 from ml.monitoring.findings_history import measured_at
 from ml.profiles.group_shares import GroupShare, group_shares
-from ml.spec.metric_labels import metric_label
 from pipelines.report.records import EnvironmentRecords, Row
 from pipelines.report.sections.findings import OF_COLUMNS
 

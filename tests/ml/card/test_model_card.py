@@ -16,9 +16,9 @@ from ml.card.slices import SLICES
 from ml.evaluation.comparison import Comparison
 from ml.gate.decision import decide
 from ml.labels.maturity import LabelCounts
+from ml.metrics.metric_labels import readable
 from ml.models.importance import InputImportance
 from ml.spec.gate_policy import DEFAULT_BINARY
-from ml.spec.metric_labels import readable
 from tests.ml.gate import test_decision as decision_tests
 from tests.ml.gate.test_small_slices import carriers_with, evaluated
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from ml.gate.verdict import Reason
+from ml.metrics.metric_labels import metric_label
 from ml.profiles.specification import ProfileSpec
 from ml.profiles.table_profile import profile
 from ml.spec.estimator import Problem
 from ml.spec.gate_policy import DEFAULT_BINARY, DEFAULT_REGRESSION
-from ml.spec.metric_labels import metric_label
 from pipelines.report.page import headline, render
 from pipelines.report.records import (
     EnvironmentRecords,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark import cloudpickle
 
 from ml.monitoring.findings import ALL_ROWS
 from pipelines import use_cases
@@ -216,7 +217,11 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
         patch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder.parent)])
         patch.setattr(sys, "dont_write_bytecode", True)
         forget()
-        yield registry.use_case(NAME)
+        found = registry.use_case(NAME)
+        carried = sys.modules[HERE]
+        cloudpickle.register_pickle_by_value(carried)  # Spark's workers do not have the folder
+        yield found
+        cloudpickle.unregister_pickle_by_value(carried)
     forget()
 
 

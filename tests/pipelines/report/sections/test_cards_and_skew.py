@@ -7,9 +7,9 @@ from typing import Any
 
 from ml.card.model_card import model_card
 from ml.card.record import ModelCard
+from ml.metrics.metric_labels import readable
 from ml.monitoring.findings import WHOLE_TABLE
 from ml.monitoring.skew import InputDifference
-from ml.spec.metric_labels import readable
 from pipelines.report.records import Row
 from pipelines.report.sections.cards import model_cards
 from tests.ml.card.test_model_card import FACTS

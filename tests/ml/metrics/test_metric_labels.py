@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.spec.metric_labels import metric_label, readable
+from ml.metrics.metric_labels import metric_label, readable
 from ml.spec.metric_names import METRIC_NAMES
 
 
