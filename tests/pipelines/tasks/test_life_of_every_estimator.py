@@ -8,12 +8,14 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
-from pyspark import cloudpickle
+from pyspark import cloudpickle as cloudpickle_of_spark
 
 from ml.monitoring.findings import ALL_ROWS
 from pipelines import use_cases
@@ -197,6 +199,14 @@ def forget() -> None:
         del sys.modules[name]
 
 
+@contextmanager
+def sent_by_value() -> Iterator[None]:
+    """Send the team's classes to Spark's workers, which do not have the folder, with the models; only while scoring."""
+    cloudpickle.register_pickle_by_value(sys.modules[HERE])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[HERE])
+
+
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
     """The team's folder, outside the product, with its own classes."""
@@ -219,9 +229,9 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UseCase]:
         forget()
         found = registry.use_case(NAME)
         carried = sys.modules[HERE]
-        cloudpickle.register_pickle_by_value(carried)  # Spark's workers do not have the folder
+        cloudpickle_of_spark.register_pickle_by_value(carried)  # Spark's workers do not have the folder
         yield found
-        cloudpickle.unregister_pickle_by_value(carried)
+        cloudpickle_of_spark.unregister_pickle_by_value(carried)
     forget()
 
 
@@ -259,7 +269,8 @@ def test_an_estimator_of_any_library_or_of_the_team_has_the_whole_life_of_a_mode
     champion = estate.champion(staging)
     assert champion.tags["estimator"] == name
     since = TRAINED + dt.timedelta(days=first_day)  # each scores a week of its own
-    assert estate.run(staging, "scoring", since + dt.timedelta(days=7), since=since.isoformat()).succeeded
+    with sent_by_value():
+        assert estate.run(staging, "scoring", since + dt.timedelta(days=7), since=since.isoformat()).succeeded
     scored = [row for row in rows_of(staging, use_case, "predictions") if row["model_version"] == champion.number]
     assert len({round(row["score"], 6) for row in scored}) > 3
     assert estate.run(staging, "monitoring", DELIVERED, skip=("retrain", "deliver")).succeeded
