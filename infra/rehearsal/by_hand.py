@@ -177,4 +177,4 @@ def printed_commands(refusal: str) -> list[str]:
     """Return the commands that a refusal prints for a creation that was cut off, each alone, as a shell takes them."""
     printed = re.findall(r"`(terraform -chdir=[^`]+)`", refusal)
     commands = [command for line in printed for command in line.split(" && ")]
-    return [one for one in commands if shlex.split(one)[2] in ("untaint", "import")]
+    return [one for one in commands if shlex.split(one)[2:3] in (["untaint"], ["import"])]

@@ -1,4 +1,4 @@
-"""What is deleted leaves nothing behind, whatever the service keeps beside it."""
+"""A deletion removes everything that the emulated service keeps about a file."""
 
 from infra.emulated_cloud.areas.databricks.files import FS, GIVEN
 from infra.emulated_cloud.calls import Attempt

@@ -26,7 +26,7 @@ for other in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(other, lambda *_: got.append(9))
 print("ready", os.getsid(0) == os.getpid(), flush=True)
 ends = time.monotonic() + float(sys.argv[1])
-while time.monotonic() < ends and not (got and pathlib.Path("told").exists()):
+while time.monotonic() < ends and not (got and pathlib.Path("all-sent").exists()):
     time.sleep(0.01)
 if got:
     time.sleep(0.5)
@@ -35,7 +35,7 @@ sys.exit(int(bool(got)))
 """
 """Works for some seconds however often it is interrupted, and prints its interrupts; other signals count as 9.
 
-It ends earlier, half a second after an interrupt, once its folder has a file `told`: all signals have been sent.
+It ends half a second after its interrupt once all signals have been sent: its folder then has a file `all-sent`.
 """
 LONG = 120.0
 """Seconds that are never reached: the signals end the program before, however slow the machine is."""
@@ -60,13 +60,13 @@ def run(folder: Path, seconds: float, **options: Any) -> "subprocess.CompletedPr
 
 
 def sending(folder: Path, *numbers: signal.Signals) -> Callable[[str], None]:
-    """Return what sends these signals to this process, a moment apart, once the worker is ready, and tells it then."""
+    """Return what sends these signals to this process, a moment apart, once the worker is ready, then the file that says so."""
 
     def send() -> None:
         for number in numbers:
             os.kill(os.getpid(), number)
             time.sleep(0.2)
-        (folder / "told").touch()
+        (folder / "all-sent").touch()
 
     return lambda line: threading.Thread(target=send).start() if line.startswith("ready") else None
 
@@ -134,7 +134,7 @@ def test_programs_in_other_threads_get_the_signal_of_the_main_thread(
         folder = tmp_path / str(item)
         folder.mkdir()
         if item:
-            (folder / "told").touch()
+            (folder / "all-sent").touch()
         run(
             folder,
             LONG,

@@ -167,7 +167,7 @@ def test_status_says_that_it_is_the_data_where_a_delivery_was_not_taken(
 ) -> None:
     """The features job really fails, on a folder without the feed: the status quotes what its task has recorded, as a matter of data.
 
-    Who may not read tables is told which job failed; both are told the run-book, and the first that the feed's team acts.
+    Who may not read tables is told which job failed. Both are told the run-book; who may read tables, that the feed's team acts first.
     """
     path = staging.path(AIR_TIME.table("runs"))
     before = DeltaTable(path).version()
